@@ -1,0 +1,1 @@
+"""The language the services speak: events, their envelope, their stored form. Knows nothing of storage or transport."""

@@ -1,0 +1,206 @@
+"""The facts of a deployment. Each type is written by one service only; `WRITERS` is that table.
+
+A stored event is never changed. A field added later has a default; anything else is a new schema
+number with an upcast in `dag_common.contracts.upcasts`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NewType
+
+import msgspec
+
+DeploymentId = NewType("DeploymentId", str)
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """A past fact. Unknown fields are ignored on reading, so newer writers do not break older readers."""
+
+
+class Job(Fact):
+    """The CI job that asked: its id at the provider and the page a person opens."""
+
+    id: str
+    url: str
+
+
+class Requester(Fact):
+    """Who asked, as the provider proved it."""
+
+    provider: str
+    user: str
+
+
+class ChartRef(Fact):
+    """The chart as it was sent: `sha256` (hex) finds it in the chart store, `size` is in bytes, compressed."""
+
+    sha256: str
+    size: int
+    name: str
+    version: str
+
+
+class IacTarget(Fact):
+    """Where the chart goes: the registry's name of the repository, its URL without userinfo, branch and directory."""
+
+    repository: str
+    url: str
+    branch: str
+    path: str
+
+
+class RolloutTarget(Fact):
+    """One thing to watch in one cluster. `timeout_seconds` counts from `chart.pushed`.
+
+    `fail_after` is how many failed attempts of our chart make a verdict (1: fail fast); 0 waits for the timeout.
+    """
+
+    kind: str
+    cluster: str
+    namespace: str
+    name: str
+    timeout_seconds: int
+    fail_after: int = 1
+
+    @property
+    def id(self) -> str:
+        """Names the target within its deployment: `<cluster>/<kind>/<namespace>/<name>`."""
+        return f"{self.cluster}/{self.kind}/{self.namespace}/{self.name}"
+
+
+class Evidence(Fact):
+    """What the verdict rests on: the object looked at and what it said."""
+
+    object: str
+    revision: str = ""
+    reason: str = ""
+
+
+class DeploymentRequested(Fact):
+    """A proven CI job handed over a chart that passed every check."""
+
+    app: str
+    repo_url: str
+    environment: str
+    branch: str
+    commit: str
+    version: str
+    job: Job
+    requested_by: Requester
+    chart: ChartRef
+    iac: IacTarget
+    targets: tuple[RolloutTarget, ...]
+    registry_digest: str
+
+
+class ValidationStarted(Fact):
+    """The pusher took the deployment from its list and checks what it is about to commit."""
+
+
+class PushStarted(Fact):
+    """The pusher builds on `base`, the tip of the IaC branch (empty: the branch does not exist yet)."""
+
+    attempt: int
+    base: str
+
+
+class ChartPushed(Fact):
+    """The IaC branch holds the chart at `commit`. `unchanged`: it already did, and nothing was pushed.
+
+    `tree` is the git tree id of the chart directory; `previous_chart_version` is empty for a path used first.
+    """
+
+    commit: str
+    commit_url: str
+    branch: str
+    path: str
+    tree: str
+    chart_version: str
+    previous_chart_version: str
+    unchanged: bool
+
+
+class MonitoringStarted(Fact):
+    """A monitor watches these targets (their ids)."""
+
+    targets: tuple[str, ...]
+
+
+class RolloutProgressed(Fact):
+    """A target said something new on its way."""
+
+    target: str
+    message: str
+
+
+class RolloutSucceeded(Fact):
+    """A target runs our chart, proven by the evidence."""
+
+    target: str
+    message: str
+    evidence: Evidence
+
+
+class RolloutFailed(Fact):
+    """A target will not run our chart; `reason` is a code, `message` is what a person can act on."""
+
+    target: str
+    reason: str
+    message: str
+    evidence: Evidence
+
+
+class DeploymentSucceeded(Fact):
+    """Every target runs our chart."""
+
+    message: str
+
+
+class DeploymentFailed(Fact):
+    """The deployment ended: at which `stage` (validating, pushing, monitoring), why as a code, and why in words."""
+
+    stage: str
+    reason: str
+    message: str
+
+
+Event = (
+    DeploymentRequested
+    | ValidationStarted
+    | PushStarted
+    | ChartPushed
+    | MonitoringStarted
+    | RolloutProgressed
+    | RolloutSucceeded
+    | RolloutFailed
+    | DeploymentSucceeded
+    | DeploymentFailed
+)
+
+STORED_NAMES: Final[dict[type[Fact], tuple[str, int]]] = {
+    DeploymentRequested: ("deployment.requested", 1),
+    ValidationStarted: ("validation.started", 1),
+    PushStarted: ("push.started", 1),
+    ChartPushed: ("chart.pushed", 1),
+    MonitoringStarted: ("monitoring.started", 1),
+    RolloutProgressed: ("rollout.progressed", 1),
+    RolloutSucceeded: ("rollout.succeeded", 1),
+    RolloutFailed: ("rollout.failed", 1),
+    DeploymentSucceeded: ("deployment.succeeded", 1),
+    DeploymentFailed: ("deployment.failed", 1),
+}
+"""The name and schema number under which each type is stored: explicit, so a renamed class changes nothing."""
+
+WRITERS: Final[dict[str, frozenset[str]]] = {
+    "deployment.requested": frozenset({"gateway"}),
+    "validation.started": frozenset({"pusher"}),
+    "push.started": frozenset({"pusher"}),
+    "chart.pushed": frozenset({"pusher"}),
+    "monitoring.started": frozenset({"monitor"}),
+    "rollout.progressed": frozenset({"monitor"}),
+    "rollout.succeeded": frozenset({"monitor"}),
+    "rollout.failed": frozenset({"monitor"}),
+    "deployment.succeeded": frozenset({"monitor", "pusher"}),
+    "deployment.failed": frozenset({"gateway", "pusher", "monitor"}),
+}
+"""Who may append what. The pusher ends a deployment that has no targets; whoever fails it says so."""

@@ -1,0 +1,1 @@
+"""What a deployment is: pure functions over its events. No I/O, no clock, no randomness."""
