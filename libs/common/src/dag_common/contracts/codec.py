@@ -38,7 +38,9 @@ def decode(record: Recorded) -> Event:
             return msgspec.json.decode(record.payload, type=cls)  # type: ignore[return-value]
         schema, payload = upcast(record.type, record.schema, msgspec.json.decode(record.payload))
         if schema != current:
-            raise Unreadable(f"event {record.event_id}: {record.type} schema {record.schema}, this code reads {current}")
+            raise Unreadable(
+                f"event {record.event_id}: {record.type} schema {record.schema}, this code reads {current}"
+            )
         return msgspec.convert(payload, cls)  # type: ignore[return-value]
     except msgspec.MsgspecError as exc:
         raise Unreadable(f"event {record.event_id} ({record.type}): {exc}") from exc

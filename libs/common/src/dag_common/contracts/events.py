@@ -17,21 +17,21 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """A past fact. Unknown fields are ignored on reading, so newer writers do not break older readers."""
 
 
-class Job(Fact):
+class Job(Fact, frozen=True, kw_only=True):
     """The CI job that asked: its id at the provider and the page a person opens."""
 
     id: str
     url: str
 
 
-class Requester(Fact):
+class Requester(Fact, frozen=True, kw_only=True):
     """Who asked, as the provider proved it."""
 
     provider: str
     user: str
 
 
-class ChartRef(Fact):
+class ChartRef(Fact, frozen=True, kw_only=True):
     """The chart as it was sent: `sha256` (hex) finds it in the chart store, `size` is in bytes, compressed."""
 
     sha256: str
@@ -40,7 +40,7 @@ class ChartRef(Fact):
     version: str
 
 
-class IacTarget(Fact):
+class IacTarget(Fact, frozen=True, kw_only=True):
     """Where the chart goes: the registry's name of the repository, its URL without userinfo, branch and directory."""
 
     repository: str
@@ -49,7 +49,7 @@ class IacTarget(Fact):
     path: str
 
 
-class RolloutTarget(Fact):
+class RolloutTarget(Fact, frozen=True, kw_only=True):
     """One thing to watch in one cluster. `timeout_seconds` counts from `chart.pushed`.
 
     `fail_after` is how many failed attempts of our chart make a verdict (1: fail fast); 0 waits for the timeout.
@@ -68,7 +68,7 @@ class RolloutTarget(Fact):
         return f"{self.cluster}/{self.kind}/{self.namespace}/{self.name}"
 
 
-class Evidence(Fact):
+class Evidence(Fact, frozen=True, kw_only=True):
     """What the verdict rests on: the object looked at and what it said."""
 
     object: str
@@ -76,7 +76,7 @@ class Evidence(Fact):
     reason: str = ""
 
 
-class DeploymentRequested(Fact):
+class DeploymentRequested(Fact, frozen=True, kw_only=True):
     """A proven CI job handed over a chart that passed every check."""
 
     app: str
@@ -93,25 +93,26 @@ class DeploymentRequested(Fact):
     registry_digest: str
 
 
-class ValidationStarted(Fact):
+class ValidationStarted(Fact, frozen=True, kw_only=True):
     """The pusher took the deployment from its list and checks what it is about to commit."""
 
 
-class PushStarted(Fact):
+class PushStarted(Fact, frozen=True, kw_only=True):
     """The pusher builds on `base`, the tip of the IaC branch (empty: the branch does not exist yet)."""
 
     attempt: int
     base: str
 
 
-class ChartPushed(Fact):
-    """The IaC branch holds the chart at `commit`. `unchanged`: it already did, and nothing was pushed.
+class ChartPushed(Fact, frozen=True, kw_only=True):
+    """The branch of the IaC repository (its registry name) holds the chart at `commit`. `unchanged`: it already did.
 
     `tree` is the git tree id of the chart directory; `previous_chart_version` is empty for a path used first.
     """
 
     commit: str
     commit_url: str
+    repository: str
     branch: str
     path: str
     tree: str
@@ -120,20 +121,20 @@ class ChartPushed(Fact):
     unchanged: bool
 
 
-class MonitoringStarted(Fact):
+class MonitoringStarted(Fact, frozen=True, kw_only=True):
     """A monitor watches these targets (their ids)."""
 
     targets: tuple[str, ...]
 
 
-class RolloutProgressed(Fact):
+class RolloutProgressed(Fact, frozen=True, kw_only=True):
     """A target said something new on its way."""
 
     target: str
     message: str
 
 
-class RolloutSucceeded(Fact):
+class RolloutSucceeded(Fact, frozen=True, kw_only=True):
     """A target runs our chart, proven by the evidence."""
 
     target: str
@@ -141,7 +142,7 @@ class RolloutSucceeded(Fact):
     evidence: Evidence
 
 
-class RolloutFailed(Fact):
+class RolloutFailed(Fact, frozen=True, kw_only=True):
     """A target will not run our chart; `reason` is a code, `message` is what a person can act on."""
 
     target: str
@@ -150,13 +151,13 @@ class RolloutFailed(Fact):
     evidence: Evidence
 
 
-class DeploymentSucceeded(Fact):
+class DeploymentSucceeded(Fact, frozen=True, kw_only=True):
     """Every target runs our chart."""
 
     message: str
 
 
-class DeploymentFailed(Fact):
+class DeploymentFailed(Fact, frozen=True, kw_only=True):
     """The deployment ended: at which `stage` (validating, pushing, monitoring), why as a code, and why in words."""
 
     stage: str

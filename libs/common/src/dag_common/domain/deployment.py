@@ -98,12 +98,12 @@ def _(event: DeploymentRequested, state: Deployment, record: Recorded) -> Deploy
 
 
 @_apply.register
-def _(event: ValidationStarted, state: Deployment, record: Recorded) -> Deployment:
+def _(_event: ValidationStarted, state: Deployment, _record: Recorded) -> Deployment:
     return replace(state, status=Status.VALIDATING, message="Checking the chart before it is committed")
 
 
 @_apply.register
-def _(event: PushStarted, state: Deployment, record: Recorded) -> Deployment:
+def _(event: PushStarted, state: Deployment, _record: Recorded) -> Deployment:
     again = f" (attempt {event.attempt})" if event.attempt > 1 else ""
     return replace(
         state,
@@ -129,14 +129,14 @@ def _(event: ChartPushed, state: Deployment, record: Recorded) -> Deployment:
 
 
 @_apply.register
-def _(event: MonitoringStarted, state: Deployment, record: Recorded) -> Deployment:
+def _(event: MonitoringStarted, state: Deployment, _record: Recorded) -> Deployment:
     return replace(
         state, status=Status.MONITORING, message=f"Watching the rollout of {', '.join(event.targets)}", watching=True
     )
 
 
 @_apply.register
-def _(event: RolloutProgressed, state: Deployment, record: Recorded) -> Deployment:
+def _(event: RolloutProgressed, state: Deployment, _record: Recorded) -> Deployment:
     return replace(
         state,
         status=Status.MONITORING,
@@ -146,7 +146,7 @@ def _(event: RolloutProgressed, state: Deployment, record: Recorded) -> Deployme
 
 
 @_apply.register
-def _(event: RolloutSucceeded, state: Deployment, record: Recorded) -> Deployment:
+def _(event: RolloutSucceeded, state: Deployment, _record: Recorded) -> Deployment:
     return replace(
         state,
         status=Status.MONITORING,
@@ -156,7 +156,7 @@ def _(event: RolloutSucceeded, state: Deployment, record: Recorded) -> Deploymen
 
 
 @_apply.register
-def _(event: RolloutFailed, state: Deployment, record: Recorded) -> Deployment:
+def _(event: RolloutFailed, state: Deployment, _record: Recorded) -> Deployment:
     return replace(
         state,
         status=Status.MONITORING,
@@ -166,10 +166,10 @@ def _(event: RolloutFailed, state: Deployment, record: Recorded) -> Deployment:
 
 
 @_apply.register
-def _(event: DeploymentSucceeded, state: Deployment, record: Recorded) -> Deployment:
+def _(event: DeploymentSucceeded, state: Deployment, _record: Recorded) -> Deployment:
     return replace(state, status=Status.DEPLOYED, message=event.message)
 
 
 @_apply.register
-def _(event: DeploymentFailed, state: Deployment, record: Recorded) -> Deployment:
+def _(event: DeploymentFailed, state: Deployment, _record: Recorded) -> Deployment:
     return replace(state, status=Status.FAILED, message=event.message, failure=event)

@@ -1,0 +1,87 @@
+"""The event log: append with the expected version, read by stream and by position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from dag_common.contracts.codec import encode, stored_name
+from dag_common.contracts.envelope import NewEvent, Recorded, instant, stream_of
+from dag_common.contracts.events import WRITERS, DeploymentId, DeploymentRequested
+from dag_common.store.database import Connection, mapped_errors
+from dag_common.store.statements import statement
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the log: the newest position (0: empty) and its hash in hex."""
+
+    position: int
+    hash: str
+
+
+async def append(connection: Connection, events: Sequence[NewEvent]) -> list[Recorded]:
+    """Append a batch, to one stream or many, in the caller's transaction; returns the records in the same order.
+
+    Each event's `version` must be its stream's next; otherwise `Conflict`: load and decide again. An
+    `event_id` that is recorded already gives its record back and writes nothing.
+    """
+    batch = msgspec.json.encode([_row(event) for event in events]).decode()
+    with mapped_errors():
+        return _records(await connection.fetch(statement("append_events"), batch))
+
+
+async def read_stream(connection: Connection, deployment_id: DeploymentId, *, after: int = 0) -> list[Recorded]:
+    """A deployment's records with a version above `after`, in order; empty if there is no such deployment."""
+    return _records(await connection.fetch(statement("read_stream"), stream_of(deployment_id), after))
+
+
+async def read_log(connection: Connection, *, after: int, limit: int) -> list[Recorded]:
+    """At most `limit` records with a position above `after`, in order, without a gap."""
+    return _records(await connection.fetch(statement("read_log"), after, limit))
+
+
+async def read_type(connection: Connection, type_name: str, *, after: int, limit: int) -> list[Recorded]:
+    """At most `limit` records of one stored type with a position above `after`, in order."""
+    return _records(await connection.fetch(statement("read_type"), type_name, after, limit))
+
+
+async def head(connection: Connection) -> Head:
+    """Where the log ends now."""
+    row = await connection.fetchrow(statement("read_head"))
+    assert row is not None, "the head row is made by the first migration"  # noqa: S101 - an invariant of the schema
+    return Head(row["position"], row["hash"])
+
+
+def _row(new: NewEvent) -> dict[str, object]:
+    type_name, schema = stored_name(new.event)
+    if new.service not in WRITERS[type_name]:
+        raise ValueError(f"{new.service} does not write {type_name}")
+    row: dict[str, object] = {
+        "event_id": new.event_id,
+        "stream": stream_of(new.deployment_id),
+        "version": new.version,
+        "type": type_name,
+        "schema": schema,
+        "occurred_at": instant(new.occurred_at),
+        "correlation_id": str(new.deployment_id),
+        "causation_id": new.causation_id,
+        "service": new.service,
+        "traceparent": new.traceparent,
+        "payload": encode(new.event),
+    }
+    if isinstance(new.event, DeploymentRequested):
+        row["lane"] = {"repository": new.event.iac.repository, "branch": new.event.iac.branch}
+    return row
+
+
+def _records(rows: Iterable[asyncpg.Record]) -> list[Recorded]:
+    return [_record(dict(row)) for row in rows]
+
+
+def _record(row: dict[str, Any]) -> Recorded:
+    return Recorded(**(row | {"event_id": str(row["event_id"]), "hash": row["hash"].hex()}))

@@ -1,0 +1,2 @@
+-- Which migrations this database has.
+SELECT number, sha256 FROM dag.migrations ORDER BY number
