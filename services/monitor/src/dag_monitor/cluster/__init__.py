@@ -1,0 +1,1 @@
+"""How the monitor sees clusters: a client that speaks the API's HTTP, and reflectors that keep its objects current."""
