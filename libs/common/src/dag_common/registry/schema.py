@@ -1,0 +1,261 @@
+"""What `dag.yaml` holds, as plain values. Field names in the file are camelCase."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from dag_common.registry.branches import check_pattern, fits
+from dag_common.registry.durations import Seconds
+from dag_common.registry.references import File, FilePath, Secret
+from dag_common.registry.repo_urls import normalise
+
+NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+_KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+_WORKLOAD = re.compile(r"(?:(?:deployment|statefulset|daemonset|job)/)?[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+
+
+class Misfit(ValueError):
+    """A field's value that does not fit: `field` is its name in the file, the text says what was expected."""
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(expected)
+        self.field = field
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """An entry of the registry: unknown fields are refused, so a typo never weakens a rule silently."""
+
+
+class Provider(Entry, frozen=True, kw_only=True):
+    """A CI provider that proves jobs.
+
+    `url` is its base with port and sub-path; `audience` is what OIDC tokens must be meant for. `timeout` bounds one
+    question as a whole; `proxy` is the only proxy used (the process's environment is not asked).
+    """
+
+    kind: Literal["gitlab", "github", "oidc"]
+    url: str
+    audience: str = ""
+    ca: File | None = None
+    proxy: str = ""
+    timeout: Seconds = Seconds(10)
+
+    def __post_init__(self) -> None:
+        _check_web_url(self.url, "url")
+        if self.proxy:
+            _check_web_url(self.proxy, "proxy")
+
+
+class HttpsCredentials(Entry, frozen=True, kw_only=True):
+    """What a git host asks over https: a user name and a token or password."""
+
+    username: str
+    password: Secret
+
+
+class SshCredentials(Entry, frozen=True, kw_only=True):
+    """What a git host asks over ssh: our private key, and its own keys as `known_hosts` lines."""
+
+    private_key: Secret
+    known_hosts: File
+    username: str = "git"
+    passphrase: Secret | None = None
+
+
+class Credentials(Entry, frozen=True, kw_only=True):
+    """One of the two ways in."""
+
+    https: HttpsCredentials | None = None
+    ssh: SshCredentials | None = None
+
+    def __post_init__(self) -> None:
+        if (self.https is None) == (self.ssh is None):
+            raise ValueError("expected exactly one of https {username, password} and ssh {privateKey, knownHosts}")
+
+
+class IacRepository(Entry, frozen=True, kw_only=True):
+    """A git repository that a cluster's reconciler follows. `branch` is where charts are committed."""
+
+    url: str
+    branch: str = "main"
+    credentials: Credentials | None = None
+    ca: File | None = None
+
+    def __post_init__(self) -> None:
+        if self.url.startswith(("http://", "https://")):
+            _check_web_url(self.url, "url")
+        elif not self.url.startswith(("ssh://", "file://")) and "@" not in self.url:
+            raise Misfit("url", "expected an https or ssh URL of a git repository")
+        if not self.branch or self.branch.startswith("refs/"):
+            raise Misfit("branch", "expected a branch's short name, without refs/heads/")
+        self._check_credentials()
+
+    def _check_credentials(self) -> None:
+        over_https = self.url.startswith(("http://", "https://"))
+        if self.credentials is None:
+            return
+        if over_https and self.credentials.https is None:
+            raise Misfit("credentials", "the url is https, so expected https {username, password}")
+        if not over_https and self.credentials.ssh is None:
+            raise Misfit("credentials", "the url is ssh, so expected ssh {privateKey, knownHosts}")
+
+
+class Kubeconfig(Entry, frozen=True, kw_only=True):
+    """A kubeconfig file and the context to take from it (none: its current one)."""
+
+    file: FilePath
+    context: str | None = None
+
+
+class Cluster(Entry, frozen=True, kw_only=True):
+    """How to reach a cluster's API: a kubeconfig, a server with a token, or the pod's own service account."""
+
+    kubeconfig: Kubeconfig | None = None
+    server: str | None = None
+    ca: File | None = None
+    token: Secret | None = None
+    in_cluster: bool = False
+
+    def __post_init__(self) -> None:
+        ways = [self.kubeconfig is not None, self.server is not None, self.in_cluster]
+        if ways.count(True) != 1:
+            raise ValueError(
+                "expected exactly one of kubeconfig {file, context}, server (with ca, token), inCluster: true"
+            )
+        if self.server is not None:
+            _check_web_url(self.server, "server")
+        elif self.ca is not None or self.token is not None:
+            raise ValueError("ca and token belong to server")
+
+
+class IacPlace(Entry, frozen=True, kw_only=True):
+    """Where an environment's chart lives: the repository's name in `iac`, and the directory as written.
+
+    The directory is checked when it is used (`dag_common.registry.iac_path`), not when it is loaded.
+    """
+
+    repository: str
+    path: str
+
+
+class Target(Entry, frozen=True, kw_only=True):
+    """One thing to watch after the push. `none` watches nothing; every other kind names its object.
+
+    `timeout` counts from the push; `fail_after` is how many failed attempts of our chart make a verdict
+    (0 waits for the timeout).
+    """
+
+    kind: Literal["flux", "helm", "argocd", "workload", "none"]
+    cluster: str | None = None
+    namespace: str | None = None
+    name: str | None = None
+    timeout: Seconds = Seconds(600)
+    fail_after: int = 1
+
+    def __post_init__(self) -> None:
+        named = {"cluster": self.cluster, "namespace": self.namespace, "name": self.name}
+        if self.kind == "none":
+            if any(value is not None for value in named.values()):
+                raise ValueError("kind none watches nothing: leave out cluster, namespace and name")
+            return
+        missing = [field for field, value in named.items() if not value]
+        if missing:
+            raise ValueError(f"kind {self.kind} needs {', '.join(missing)}")
+        if not _KUBERNETES_NAME.fullmatch(self.namespace or ""):
+            raise Misfit("namespace", "expected the name of a Kubernetes namespace")
+        if not (_WORKLOAD if self.kind == "workload" else _KUBERNETES_NAME).fullmatch(self.name or ""):
+            raise Misfit("name", "expected the name of a Kubernetes object")
+        if self.fail_after < 0:
+            raise Misfit("failAfter", "expected 0 or more")
+
+
+class Environment(Entry, frozen=True, kw_only=True):
+    """Where an app's chart goes for one branch or for all branches that fit a glob, and who may send it there.
+
+    `sources` are the provider's pipeline sources or events that may deploy (none given: the provider's safe ones);
+    `require_protected` asks for proof that the branch is protected.
+    """
+
+    name: str
+    branch: str
+    iac: IacPlace
+    targets: tuple[Target, ...]
+    require_protected: bool = False
+    sources: tuple[str, ...] | None = None
+    supersede: bool = False
+    chart_version: Literal["stamp", "keep"] = "stamp"
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        try:
+            check_pattern(self.branch)
+        except ValueError as exc:
+            raise Misfit("branch", str(exc)) from exc
+        kinds = [target.kind for target in self.targets]
+        if not kinds or ("none" in kinds and len(kinds) > 1):
+            raise Misfit("targets", "expected what to watch, or [{kind: none}] alone to watch nothing")
+        if len(set(self.targets)) != len(kinds):
+            raise Misfit("targets", "the same target stands there twice")
+
+    def takes(self, branch: str) -> bool:
+        """Whether this branch deploys here."""
+        return fits(self.branch, branch)
+
+
+class App(Entry, frozen=True, kw_only=True):
+    """A CI project that may deploy. `project_id` pins it by the provider's own id, which survives renames."""
+
+    name: str
+    repo_url: str
+    provider: str
+    environments: tuple[Environment, ...]
+    project_id: int | str | None = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if not self.environments:
+            raise Misfit("environments", "expected at least one")
+
+    @property
+    def url(self) -> str:
+        """The repository's URL in its normalised spelling. Raises `Invalid` if it is none."""
+        return normalise(self.repo_url)
+
+
+SECTIONS: Final[dict[str, type[Entry]]] = {
+    "providers": Provider,
+    "iac": IacRepository,
+    "clusters": Cluster,
+    "apps": App,
+}
+"""The top level of a document: `apps` is a list, the others are mappings from a name to an entry."""
+
+
+def plain(value: Any) -> Any:
+    """Values of our own types as JSON types; for encoders."""
+    if isinstance(value, FilePath):
+        return value.written
+    if isinstance(value, Seconds):
+        return int(value)
+    raise NotImplementedError(type(value))
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Misfit("name", "expected letters, digits, dots, dashes and underscores, at most 64")
+
+
+def _check_web_url(url: str, field: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise Misfit(field, "expected an http or https URL")
+    if "@" in parts.netloc:
+        raise Misfit(field, "expected no user name or password in the URL: credentials are given by reference")
