@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator, Iterable
 from dag_common.errors import Conflict, Invalid, NotFound
 from dag_common.runtime import clock, ids
 from dag_sandbox.cluster import objects
+from dag_sandbox.cluster.faults import Faults
 from dag_sandbox.cluster.history import Change, ChangeType, History
 from dag_sandbox.cluster.resources import CATALOGUE, Object, Resource
 from dag_sandbox.cluster.selectors import Selection
 
 _EVERYTHING = Selection()
 _FIRST_REVISION = 1000
+# kubernetes/apiserver pkg/storage/cacher/cacher.go: defaultBookmarkFrequency.
+_BOOKMARK_SECONDS = 60.0
 Key = tuple[str, str]
 
 
@@ -26,6 +29,7 @@ class ClusterDouble:
     """One cluster: objects with resource versions, generations and uids, and the history that watches need.
 
     Every write is atomic (nothing awaits), one event loop uses it, objects that go in or come out are copies.
+    `faults` breaks what HTTP clients see, never what controllers in the process see.
     Namespaces need not exist before objects are put in them; nothing is authorised here (HTTP checks the token).
     """
 
@@ -35,6 +39,8 @@ class ClusterDouble:
         self.name = name
         self.resources = set(resources)
         self.token = f"sandbox-{ids.new_event_id()}"
+        self.faults = Faults()
+        self.bookmark_seconds = _BOOKMARK_SECONDS
         self.history = History(first=_FIRST_REVISION, size=history)
         self._stored: dict[Resource, dict[Key, Object]] = {}
 
