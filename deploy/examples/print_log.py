@@ -4,10 +4,11 @@ import asyncio
 import os
 import sys
 
-from dag_common.store.database import Database
-from dag_common.store.event_log import read_stream
 from rich.console import Console
 from rich.table import Table
+
+from dag_common.store.database import Database
+from dag_common.store.event_log import read_stream
 
 
 async def main(deployment_id: str) -> None:

@@ -17,7 +17,7 @@ SHAPE = """
     UNION ALL SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'dag'::regnamespace
     UNION ALL SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'dag'
-    UNION ALL SELECT 'function', proname, proargtypes::text, pg_get_functiondef(oid)
+    UNION ALL SELECT 'function', proname, pg_get_function_identity_arguments(oid), pg_get_functiondef(oid)
     FROM pg_proc WHERE pronamespace = 'dag'::regnamespace
     UNION ALL SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid)
     FROM pg_trigger WHERE NOT tgisinternal
