@@ -40,6 +40,11 @@ async def read_stream(connection: Connection, deployment_id: DeploymentId, *, af
     return _records(await connection.fetch(statement("read_stream"), stream_of(deployment_id), after))
 
 
+async def read_streams(connection: Connection, deployment_ids: Iterable[DeploymentId]) -> list[Recorded]:
+    """All records of several deployments, stream by stream, each in order."""
+    return _records(await connection.fetch(statement("read_streams"), [stream_of(each) for each in deployment_ids]))
+
+
 async def read_log(connection: Connection, *, after: int, limit: int) -> list[Recorded]:
     """At most `limit` records with a position above `after`, in order, without a gap."""
     return _records(await connection.fetch(statement("read_log"), after, limit))
