@@ -1,0 +1,229 @@
+"""The local copy of one branch of one IaC repository: bare, its own process's alone, and expendable."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import pygit2
+import structlog
+
+from dag_common.errors import Unavailable
+from dag_common.iac.access import AccessSource
+from dag_common.iac.slot import Slot
+from dag_common.iac.upkeep import clear_leftovers, crowded, pack
+from dag_common.iac.wire import Damaged, PushReport, Wire
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+_TIP: Final = "refs/dag/tip"
+_FORK: Final = "refs/dag/fork"
+_PUSH: Final = "refs/dag/push"
+_THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="git")
+"""Network calls block for as long as a server is silent, so they do not take the event loop's own few threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The commit a branch ends in, and that commit's tree."""
+
+    commit: str
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The branch as the server has it now.
+
+    `tip` is None if the branch does not exist; then `fork` is the tip of the server's default branch, which a new
+    branch starts from (None too: the repository is empty).
+    """
+
+    tip: Tip | None
+    fork: Tip | None = None
+
+
+class Mirror:
+    """Fetches, reads and pushes one branch. Safe to share between tasks of one event loop; close it when done.
+
+    The copy survives restarts. One that is half-written or damaged is thrown away and cloned anew. Nothing is opened
+    before the first use. `directory` may be shared: every process gets its own slot in it.
+    """
+
+    def __init__(self, url: str, branch: str, directory: Path, access: AccessSource) -> None:
+        self.branch = branch
+        self._wire = Wire(url, access)
+        self._directory = directory
+        self._slot: Slot | None = None
+        self._turn = asyncio.Lock()
+        self._next: asyncio.Task[Upstream] | None = None
+        self._files = threading.Lock()
+        self._generation = 0
+
+    @property
+    def url(self) -> str:
+        """The repository's URL without secrets."""
+        return self._wire.url
+
+    async def fetch(self) -> Tip | None:
+        """The branch's tip as the server has it, fetched; None if the branch does not exist.
+
+        Raises `Unavailable`. See `look`.
+        """
+        return (await self.look()).tip
+
+    async def look(self) -> Upstream:
+        """Ask the server where the branch is, and fetch what is new. Raises `Unavailable`.
+
+        Callers share a look that has not begun; one that has begun may have missed what a caller already knows to
+        be pushed.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._look(), name=f"look at {self.url}")
+            self._next.add_done_callback(_retrieve)
+        return await asyncio.shield(self._next)
+
+    async def read(self, question: Callable[[pygit2.Repository], T]) -> T:
+        """Ask the local copy, in a thread, with a repository object of its own.
+
+        A damaged copy is cloned anew and asked once more; raises `Unavailable` if that fails.
+        """
+        generation = self._generation
+        try:
+            return await asyncio.get_running_loop().run_in_executor(_THREADS, self._ask, question)
+        except Damaged as exc:
+            log.warning("mirror_damaged", url=self.url, reason=exc.message)
+        await asyncio.shield(_retrieved(asyncio.create_task(self._renew(generation))))
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, self._ask, question)
+
+    async def push(self, commit: str, *, expected: str) -> PushReport:
+        """Move the server's branch from the commit `expected` (empty: no such branch) to `commit`.
+
+        Raises `Conflict` if the branch is elsewhere, `LostTouch` if the outcome is unknown, else `Unavailable`.
+        """
+        return await asyncio.shield(_retrieved(asyncio.create_task(self._push(commit, expected))))
+
+    async def close(self) -> None:
+        """Let go of the directory after what is under way has ended."""
+        async with self._turn:
+            if self._slot is not None:
+                self._slot.release()
+                self._slot = None
+
+    async def _look(self) -> Upstream:
+        async with self._turn:
+            self._next = None
+            return await self._in_thread(self._look_now)
+
+    async def _push(self, commit: str, expected: str) -> PushReport:
+        async with self._turn:
+            return await self._in_thread(lambda: self._push_now(commit, expected))
+
+    async def _renew(self, seen: int) -> None:
+        async with self._turn:
+            if seen == self._generation:
+                await self._in_thread(self._clone_anew)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+
+    def _look_now(self) -> Upstream:
+        path = self._repository_path()
+        if crowded(path) and not pack(path):
+            self._discard()
+        try:
+            return self._fetched(self._open())
+        except Damaged as exc:
+            log.warning("mirror_damaged", url=self.url, reason=exc.message)
+            return self._clone_anew()
+
+    def _clone_anew(self) -> Upstream:
+        self._discard()
+        return self._fetched(self._open())
+
+    def _fetched(self, repository: pygit2.Repository) -> Upstream:
+        remote = self._wire.remote(repository)
+        heads = self._wire.heads(remote)
+        names = ((_TIP, self.branch), (_FORK, heads.default))
+        ref, branch = next((pair for pair in names if pair[1] in heads.branches), ("", ""))
+        if not ref:
+            return Upstream(None)
+        wanted = heads.branches[branch]
+        if _target(repository, ref) != wanted:
+            self._wire.fetch(remote, branch, ref)
+        tip = _tip(repository, _target(repository, ref) or wanted)
+        return Upstream(tip) if ref == _TIP else Upstream(None, tip)
+
+    def _push_now(self, commit: str, expected: str) -> PushReport:
+        repository = self._open()
+        repository.references.create(_PUSH, commit, force=True)
+        report = self._wire.push(self._wire.remote(repository), _PUSH, self.branch, expected=expected)
+        if report.confirmed and report.refusal is None:
+            repository.references.create(_TIP, commit, force=True)
+        return report
+
+    def _ask(self, question: Callable[[pygit2.Repository], T]) -> T:
+        return question(self._open())
+
+    def _open(self) -> pygit2.Repository:
+        """The local copy; made if it is not there."""
+        path = self._repository_path()
+        try:
+            with self._files:
+                if not (path / "HEAD").exists():
+                    pygit2.init_repository(str(path), bare=True)
+                return pygit2.Repository(str(path))
+        except (pygit2.GitError, OSError) as exc:
+            raise Damaged(f"the local copy of {self.url} cannot be opened: {exc}") from exc
+
+    def _repository_path(self) -> Path:
+        with self._files:
+            if self._slot is None:
+                self._slot = Slot(self._directory)
+                clear_leftovers(self._slot.path / "git")
+            return self._slot.path / "git"
+
+    def _discard(self) -> None:
+        path = self._repository_path()
+        self._generation += 1
+        try:
+            with self._files:
+                shutil.rmtree(path)
+        except FileNotFoundError:
+            return
+        except OSError as exc:
+            raise Unavailable(f"the damaged mirror of {self.url} cannot be removed: {exc.strerror}") from exc
+
+
+def _target(repository: pygit2.Repository, ref: str) -> str:
+    """Where a local ref points; empty if it is not there or cannot be read."""
+    try:
+        return str(repository.references[ref].target)
+    except (KeyError, ValueError, pygit2.GitError):
+        return ""
+
+
+def _tip(repository: pygit2.Repository, commit: str) -> Tip:
+    try:
+        found = repository[commit].peel(pygit2.Commit)
+        return Tip(commit, str(found.tree.id))
+    except (KeyError, pygit2.GitError) as exc:
+        raise Damaged(f"the local copy lacks commit {commit}: {exc}") from exc
+
+
+def _retrieve(task: asyncio.Task[T]) -> None:
+    """Look at a task's error, so that one whose every caller went away ends without a word."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _retrieved(task: asyncio.Task[T]) -> asyncio.Task[T]:
+    task.add_done_callback(_retrieve)
+    return task
