@@ -1,0 +1,84 @@
+"""Who drains a lane, and when the lane is empty."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+import structlog
+
+from dag_common.bus.seam import Message
+from dag_common.contracts.codec import decode, decode_record
+from dag_common.contracts.events import DeploymentRequested
+from dag_common.errors import Conflict, Unavailable
+from dag_common.runtime.lifecycle import backoff
+from dag_common.store import todo
+from dag_common.store.database import Database
+from dag_common.store.locks import Lock, try_lock
+from dag_common.store.todo import Lane, PushEntry
+
+log = structlog.get_logger()
+
+RACES = 20
+"""How often a batch may lose a race against another writer of its streams before the message goes back."""
+
+
+class Batch(Protocol):
+    """Pushes what waits at the head of a lane."""
+
+    async def push(self, lane: Lane, entries: list[PushEntry]) -> bool:
+        """Deal with the entries; False if not one of them could be taken off the list."""
+
+
+class Lanes:
+    """Drains lanes, one pusher at a time each; different lanes go in parallel over all replicas."""
+
+    def __init__(self, database: Database, batch: Batch) -> None:
+        self._database = database
+        self._batch = batch
+
+    async def when_deployment_requested_drain_its_lane(self, message: Message) -> None:
+        """Handle a wake-up. It may come late, twice or for a list that is empty by now."""
+        event = decode(decode_record(message.body))
+        if isinstance(event, DeploymentRequested):
+            await self.drain(Lane(event.iac.repository, event.iac.branch))
+
+    async def drain(self, lane: Lane) -> None:
+        """Push until nothing waits, or return at once if somebody else drains this lane.
+
+        Returning is safe then: the holder looks at the list once more after letting go of the lock, and keeps
+        its own message unacknowledged until it did.
+        """
+        while await self._waiting(lane):
+            async with try_lock(self._database, lane.lock_name) as lock:
+                if lock is None:
+                    return
+                await self._drain_locked(lane, lock)
+
+    async def drain_all(self) -> None:
+        """Drain every lane something waits in: at start and by the sweep, what no message woke."""
+        async with self._database.connection() as connection:
+            lanes = await todo.lanes_to_push(connection)
+        results = await asyncio.gather(*(self.drain(lane) for lane in lanes), return_exceptions=True)
+        for lane, result in zip(lanes, results, strict=True):
+            if isinstance(result, Unavailable):
+                log.warning("lane_postponed", repository=lane.repository, branch=lane.branch, reason=result.message)
+            elif isinstance(result, BaseException):
+                log.error("lane_failed", repository=lane.repository, branch=lane.branch, exc_info=result)
+
+    async def _drain_locked(self, lane: Lane, lock: Lock) -> None:
+        races = 0
+        while not lock.lost.is_set() and (entries := await self._waiting(lane)):
+            try:
+                if not await self._batch.push(lane, entries):
+                    raise Unavailable(f"nothing that waits for {lane.repository}:{lane.branch} can be pushed here")
+                races = 0
+            except Conflict as exc:
+                races += 1
+                if races == RACES:
+                    raise Unavailable(f"{races} lost races on {lane.repository}:{lane.branch}") from exc
+                await asyncio.sleep(backoff(races, first=0.05, cap=1.0))
+
+    async def _waiting(self, lane: Lane) -> list[PushEntry]:
+        async with self._database.connection() as connection:
+            return await todo.to_push(connection, lane)
