@@ -1,0 +1,207 @@
+"""The `dag` command. Other packages add subcommands through the entry point group `dag.commands`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
+from importlib.metadata import entry_points
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dag_client import ci_log, session
+from dag_client import options as flag
+from dag_client.call import Call, Given, complete, server_address
+from dag_client.ci import detect
+from dag_client.errors import ClientError, Misused
+from dag_client.overrides import Overrides
+from dag_client.packing import read_chart
+from dag_client.summary import described
+from dag_client.views import JsonLines, Lines, Screen, View
+
+app = typer.Typer(
+    name="dag",
+    help="""Deploy Helm charts through DAG, the deployment gateway.
+
+    In a GitLab or GitHub job only the gateway's address and a chart are needed:
+
+      [bold]export DAG_SERVER_URL=https://dag.example.com[/]
+      [bold]dag deploy ./chart --set image.tag=1.4.2[/]
+
+    The command waits for the rollout and its exit code is the verdict: 0 deployed, 1 failed, 2 wrong call, \
+3 not accepted by the gateway, 4 timed out waiting, 5 superseded by a newer deployment.
+    """,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def deploy(  # noqa: PLR0913 - typer reads the flags from the signature
+    chart: flag.Chart,
+    *,
+    server: flag.Server = "",
+    repo: flag.Repo = "",
+    job_id: flag.JobId = "",
+    job_token: flag.JobToken = "",
+    environment: flag.Environment = "",
+    deploy_version: flag.DeployVersion = "",
+    timeout: flag.Timeout = flag.TIMEOUT,
+    values_file: flag.ValuesFile = None,
+    set_string: flag.SetString = None,
+    set_json: flag.SetJson = None,
+    set_file: flag.SetFile = None,
+    include_all_files: flag.IncludeAll = False,
+    as_json: flag.Json = False,
+    no_wait: flag.NoWait = False,
+) -> None:
+    """Deploy a chart and wait until it runs.
+
+    Packs CHART (your files are not changed; overrides go into a copy), hands it to the gateway and follows the \
+rollout. In CI the version defaults to the tag or commit.
+
+      [bold]dag deploy ./chart --values-file prod.yaml[/]
+      [bold]dag deploy ./chart --set image.tag=1.4.2 --set-json replicas=3[/]
+    """
+    call = complete(Given(server, repo, job_id, job_token, environment, timeout), os.environ)
+    version = deploy_version or detect(os.environ).version
+    if not version:
+        raise Misused("Missing: --deploy-version (DAG_DEPLOY_VERSION).")
+    overrides = Overrides(values_file or (), set_string or (), set_json or (), set_file or ())
+    content = read_chart(chart, overrides, include_all=include_all_files)
+    if no_wait:
+        deployment_id = run(session.submit(call, version, content))
+        typer.echo(json.dumps({"deploymentId": deployment_id}) if as_json else deployment_id)
+        return
+    _deploy(call, version, content, _view(as_json=as_json))
+
+
+def _deploy(call: Call, version: str, content: bytes, view: View) -> None:
+    headline = f"Deploy {version}"
+    shown = ci_log.section(os.environ, headline) if isinstance(view, Lines) else nullcontext()
+    try:
+        with shown:
+            run(session.deploy(call, version, content, view))
+    except ClientError as error:
+        _report(view, f"{headline}: not deployed", str(error), failed=True)
+        raise
+    _report(view, f"{headline}: deployed", "The rollout ended well.", failed=False)
+
+
+def _report(view: View, headline: str, message: str, *, failed: bool) -> None:
+    if not isinstance(view, JsonLines):
+        ci_log.report(os.environ, headline, message, failed=failed)
+
+
+@app.command("get-chart")
+def get_chart(  # noqa: PLR0913 - typer reads the flags from the signature
+    output: flag.Output,
+    *,
+    server: flag.Server = "",
+    repo: flag.Repo = "",
+    job_id: flag.JobId = "",
+    job_token: flag.JobToken = "",
+    environment: flag.Environment = "",
+    timeout: flag.Timeout = flag.TIMEOUT,
+) -> None:
+    """Write the chart that is deployed now, as a .tgz."""
+    call = complete(Given(server, repo, job_id, job_token, environment, timeout), os.environ)
+    content = run(session.get_chart(call))
+    if str(output) == "-":
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise Misused(f"{output} cannot be written ({error.strerror}).") from error
+    typer.echo(f"Chart written to {output} ({len(content)} bytes)", err=True)
+
+
+@app.command("get-values")
+def get_values(  # noqa: PLR0913 - typer reads the flags from the signature
+    *,
+    server: flag.Server = "",
+    repo: flag.Repo = "",
+    job_id: flag.JobId = "",
+    job_token: flag.JobToken = "",
+    environment: flag.Environment = "",
+    timeout: flag.Timeout = flag.TIMEOUT,
+) -> None:
+    """Print the values that are deployed now, as JSON."""
+    call = complete(Given(server, repo, job_id, job_token, environment, timeout), os.environ)
+    typer.echo(json.dumps(run(session.get_values(call)), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def status(deployment_id: flag.DeploymentId, server: flag.Server = "", as_json: flag.Json = False) -> None:
+    """Say how one deployment stands, with its history."""
+    answer = run(session.get_deployment(_address(server), deployment_id))
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    else:
+        Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(described(answer))
+
+
+@app.command()
+def watch(
+    deployment_id: flag.DeploymentId,
+    server: flag.Server = "",
+    timeout: Annotated[float, typer.Option(envvar="DAG_TIMEOUT", help="Seconds to wait.", min=1)] = flag.TIMEOUT,
+    as_json: flag.Json = False,
+) -> None:
+    """Follow a deployment to its end, as deploy does."""
+    run(session.watch(_address(server), deployment_id, timeout, _view(as_json=as_json)))
+
+
+def _address(server: str) -> str:
+    if not server:
+        raise Misused("Missing: --server (DAG_SERVER_URL).")
+    return server_address(server)
+
+
+def _view(*, as_json: bool) -> View:
+    if as_json:
+        return JsonLines()
+    return Screen() if sys.stdout.isatty() and not detect(os.environ).system else Lines()
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Do the asynchronous part of a command."""
+    return asyncio.run(work)
+
+
+def plug_in(into: typer.Typer) -> None:
+    """Add what other installed packages offer; one that cannot be loaded must not stop a deployment."""
+    for entry in sorted(entry_points(group="dag.commands"), key=lambda entry: entry.name):
+        try:
+            into.command(entry.name)(entry.load())
+        except Exception as error:  # noqa: BLE001 - a stranger's package may raise anything
+            typer.echo(f"dag {entry.name} is not available: {error}", err=True)
+
+
+def guarded(command: typer.Typer, *, told: Callable[[ClientError], str] = str) -> int:
+    """Run a command line; the exit code. Errors go to stderr, in the words that `told` makes of them."""
+    try:
+        command()
+    except ClientError as error:
+        typer.echo(told(error), err=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        typer.echo("Stopped waiting; a deployment that was accepted goes on.", err=True)
+        return 130
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return 0
+
+
+def main() -> None:
+    """Entry point of `dag`."""
+    plug_in(app)
+    sys.exit(guarded(app))

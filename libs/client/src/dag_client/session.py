@@ -1,0 +1,120 @@
+"""One run of a command against a gateway: connect, ask, follow, and tell the end as a result or a `ClientError`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import httpx
+
+from dag_client.call import Call
+from dag_client.errors import ClientError, Failed, Superseded, TimedOut
+from dag_client.following import follow
+from dag_client.gateway import Gateway, Update
+from dag_client.views import View, printable
+
+GRACE_SECONDS = 30.0
+"""How much longer than --timeout is waited, so that the gateway's own verdict comes first."""
+
+_TIMEOUTS = httpx.Timeout(60.0, connect=10.0)
+
+
+@asynccontextmanager
+async def connected(server: str, notice: Callable[[str], None]) -> AsyncIterator[Gateway]:
+    """A gateway to ask; connections close with the context."""
+    async with httpx.AsyncClient(timeout=_TIMEOUTS, headers={"User-Agent": "dag-client"}) as http:
+        yield Gateway(http, server, notice)
+
+
+def to_stderr(text: str) -> None:
+    """A notice about the connection, out of the way of the output."""
+    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201 - output
+
+
+async def get_chart(call: Call) -> bytes:
+    """The deployed chart as a .tgz."""
+    async with connected(call.server, to_stderr) as gateway:
+        return await gateway.chart(call)
+
+
+async def get_values(call: Call) -> Any:
+    """The deployed values."""
+    async with connected(call.server, to_stderr) as gateway:
+        return await gateway.values(call)
+
+
+async def get_deployment(server: str, deployment_id: str) -> dict[str, Any]:
+    """Everything the gateway tells about one deployment."""
+    async with connected(server, to_stderr) as gateway:
+        return await gateway.deployment(deployment_id)
+
+
+async def submit(call: Call, version: str, chart: bytes) -> str:
+    """Hand a chart over; the deployment's id."""
+    async with connected(call.server, to_stderr) as gateway:
+        return await gateway.deploy(call, version, chart)
+
+
+async def deploy(call: Call, version: str, chart: bytes, view: View) -> None:
+    """Hand a chart over and follow it to its end; returns when it is deployed, raises `ClientError` if it is not."""
+    async with connected(call.server, view.note) as gateway:
+        deployment_id = await gateway.deploy(call, version, chart)
+        await _watched(gateway, deployment_id, call.timeout, view, title=f"Deploying {version}")
+
+
+async def watch(server: str, deployment_id: str, timeout: float, view: View) -> None:  # noqa: ASYNC109 - the user's
+    """Follow a deployment to its end, as `deploy` does."""
+    async with connected(server, view.note) as gateway:
+        await _watched(gateway, deployment_id, timeout, view, title="Watching")
+
+
+async def _watched(gateway: Gateway, deployment_id: str, seconds: float, view: View, *, title: str) -> None:
+    view.open(deployment_id, title)
+    result: dict[str, Any] = {"deploymentId": deployment_id}
+    try:
+        result |= await _end(gateway, deployment_id, seconds + GRACE_SECONDS, view)
+        _judge(result)
+    except ClientError as error:
+        result |= {"exitCode": error.exit_code, "message": str(error)}
+        raise
+    finally:
+        view.close({"status": "unknown", "exitCode": 0} | result)
+
+
+async def _end(gateway: Gateway, deployment_id: str, seconds: float, view: View) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(seconds):
+            last = await _last(gateway, deployment_id, view)
+            reason = await _reason(gateway, deployment_id) if last.data["status"] == "failed" else ""
+    except TimeoutError as error:
+        raise TimedOut(f"No end within {seconds:.0f} s. The deployment goes on: dag watch {deployment_id}") from error
+    return {"status": last.data["status"], "message": str(last.data.get("message", "")), "reason": reason}
+
+
+async def _last(gateway: Gateway, deployment_id: str, view: View) -> Update:
+    update = Update("", "", {})
+    async with aclosing(follow(gateway, deployment_id, view.note)) as updates:
+        async for update in updates:
+            view.show(update)
+    return update
+
+
+async def _reason(gateway: Gateway, deployment_id: str) -> str:
+    """The failure's code; empty from a gateway that does not tell one."""
+    try:
+        failure = (await gateway.deployment(deployment_id)).get("failure") or {}
+    except ClientError:
+        return ""
+    return str(failure.get("reason", "")) if isinstance(failure, dict) else ""
+
+
+def _judge(result: dict[str, Any]) -> None:
+    if result["status"] == "deployed":
+        return
+    message = printable(str(result["message"]) or "The gateway gave no reason.")
+    if result["reason"] == "superseded":
+        raise Superseded(f"Superseded: {message}")
+    raise Failed(f"Deployment failed: {message}")
