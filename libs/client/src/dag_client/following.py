@@ -24,7 +24,7 @@ class Stream(Protocol):
 
 
 async def follow(stream: Stream, deployment_id: str, notice: Callable[[str], None]) -> AsyncGenerator[Update, None]:
-    """Every update up to the one that ends the deployment, which is the last; how long to wait is the caller's to say."""
+    """Every update up to the one that ends the deployment, which is the last; how long to wait is up to the caller."""
     async with aclosing(_endless(stream, deployment_id, notice)) as updates:
         async for update in updates:
             yield update

@@ -1,0 +1,259 @@
+"""The commands as processes, against a gateway that says only what the API reference says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from dag_client import session
+from dag_client.errors import TimedOut
+from dag_client.views import JsonLines
+from dag_sandbox.serving import serve
+
+ID = "01924f5a-7b3c-7d8e-9f1a-2b3c4d5e6f7a"
+TOKEN = "glcbt-planted-token"
+HAPPY = [("validating", "Verifying"), ("pushing", "Pushing"), ("monitoring", "Watching"), ("deployed", "It runs")]
+
+
+@dataclass
+class Stub:
+    """A gateway played from lists: what it answers to the next submissions and what each connection streams."""
+
+    refusals: list[tuple[int, str]] = field(default_factory=list)
+    connections: list[list[tuple[str, str]]] = field(default_factory=lambda: [HAPPY])
+    failure: str = ""
+    forms: list[dict[str, Any]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
+    resumed_after: list[str] = field(default_factory=list)
+    sent: int = 0
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/api/deploy", self.deploy, methods=["POST"]),
+                Route("/api/get/chart", self.chart, methods=["POST"]),
+                Route("/api/get/values", self.values, methods=["POST"]),
+                Route("/api/deployments/{id}", self.one),
+                Route("/api/deployments/{id}/events", self.events),
+            ]
+        )
+
+    async def deploy(self, request: Request) -> Response:
+        async with request.form() as form:
+            self.forms.append({key: getattr(value, "filename", value) for key, value in form.items()})
+        if self.refusals:
+            status, body = self.refusals.pop(0)
+            return Response(body, status, headers={"Retry-After": "0"})
+        return JSONResponse({"deploymentId": ID})
+
+    async def chart(self, request: Request) -> Response:
+        self.bodies.append(await request.json())
+        return Response(b"chart bytes", media_type="application/gzip")
+
+    async def values(self, request: Request) -> Response:
+        self.bodies.append(await request.json())
+        return JSONResponse({"name": "schön", "replicas": 3})
+
+    async def one(self, _request: Request) -> Response:
+        reason = {"stage": "monitoring", "reason": self.failure, "message": "m"} if self.failure else None
+        return JSONResponse({"id": ID, "status": "failed", "message": "m", "failure": reason})
+
+    async def events(self, request: Request) -> Response:
+        if request.path_params["id"] != ID:
+            return Response("no such deployment", 404)
+        self.resumed_after.append(request.headers.get("last-event-id", ""))
+        return StreamingResponse(self.stream(self.connections.pop(0)), media_type="text/event-stream")
+
+    async def stream(self, steps: list[tuple[str, str]]) -> AsyncIterator[str]:
+        yield "retry: 1\nevent: heartbeat\ndata: {}\n\n"
+        for status, message in steps:
+            self.sent += 1
+            yield f"id: {self.sent}\nevent: status\ndata: {json.dumps({'status': status, 'message': message})}\n\n"
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def chart(tmp_path: Path) -> Path:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/Chart.yaml").write_text("name: shop\nversion: 1.0.0\n")
+    return tmp_path / "shop"
+
+
+async def run(
+    stub: Stub, command: str, *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Ran:
+    async with serve(stub.app()) as server:
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).with_name(command)),
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=cwd,
+            env={"DAG_SERVER_URL": server, "NO_COLOR": "1", "COLUMNS": "200"} | dict(environ or job()),
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert TOKEN.encode() not in out + err
+    return Ran(process.returncode or 0, out.decode(), err.decode())
+
+
+def job() -> dict[str, str]:
+    project = "https://git.example.com/shop/web"
+    return {
+        "GITLAB_CI": "1",
+        "CI_PROJECT_URL": project,
+        "CI_JOB_ID": "17",
+        "CI_JOB_TOKEN": TOKEN,
+        "CI_COMMIT_SHA": "a1",
+    }
+
+
+async def test_a_deployment_is_sent_as_the_api_says_and_followed_to_its_end(chart: Path) -> None:
+    stub = Stub()
+    ran = await run(stub, "dag", "deploy", str(chart))
+    assert ran.code == 0, ran.err
+    assert stub.forms == [
+        {
+            "repoUrl": "https://git.example.com/shop/web",
+            "jobId": "17",
+            "jobToken": TOKEN,
+            "version": "a1",
+            "chart": "chart.tgz",
+        }
+    ]
+    for status, message in HAPPY:
+        assert any(status in line and message in line for line in ran.out.splitlines())
+    assert "section_start:" in ran.out
+
+
+async def test_a_failed_deployment_ends_with_its_reason(chart: Path) -> None:
+    ran = await run(Stub(connections=[[("failed", "image cannot be pulled")]]), "dag", "deploy", str(chart))
+    assert ran.code == 1
+    assert "image cannot be pulled" in ran.err
+
+
+async def test_a_superseded_deployment_has_an_exit_code_of_its_own(chart: Path) -> None:
+    stub = Stub(connections=[[("failed", "a newer one took over")]], failure="superseded")
+    ran = await run(stub, "dag", "deploy", str(chart))
+    assert ran.code == 5
+
+
+async def test_a_refusal_is_told_without_the_token(chart: Path) -> None:
+    body = json.dumps({"title": "Unauthorized", "status": 401, "detail": f"job {TOKEN} is not running"})
+    ran = await run(Stub(refusals=[(401, body)]), "dag", "deploy", str(chart))
+    assert ran.code == 3
+    assert "Deploy failed (401): job [token] is not running" in ran.err
+
+
+async def test_a_gateway_that_is_busy_is_asked_again(chart: Path) -> None:
+    stub = Stub(refusals=[(503, "later"), (502, "later")])
+    ran = await run(stub, "dag", "deploy", str(chart))
+    assert ran.code == 0
+    assert len(stub.forms) == 3
+
+
+async def test_a_stream_that_breaks_is_resumed_where_it_broke(chart: Path) -> None:
+    stub = Stub(connections=[HAPPY[:2], [], HAPPY[2:]])
+    ran = await run(stub, "dag", "deploy", str(chart))
+    assert ran.code == 0
+    assert stub.resumed_after == ["", "2", "2"]
+
+
+async def test_a_wait_that_is_over_names_the_command_that_goes_on(chart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "GRACE_SECONDS", 0.1)
+    async with serve(Stub(connections=[[]] * 100).app()) as server:
+        with pytest.raises(TimedOut, match=f"dag watch {ID}"):
+            await session.watch(server, ID, 0.1, JsonLines())
+
+
+async def test_programs_get_one_object_a_line(chart: Path) -> None:
+    ran = await run(Stub(), "dag", "deploy", str(chart), "--json")
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert [line["type"] for line in lines] == ["accepted", *["status"] * 4, "end"]
+    assert lines[-1]["status"] == "deployed"
+    assert lines[-1]["deploymentId"] == ID
+
+
+async def test_no_wait_prints_the_id_and_opens_no_stream(chart: Path) -> None:
+    stub = Stub()
+    ran = await run(stub, "dag", "deploy", str(chart), "--no-wait")
+    assert (ran.code, ran.out) == (0, f"{ID}\n")
+    assert stub.resumed_after == []
+
+
+async def test_on_github_a_failure_is_an_annotation_and_a_summary(chart: Path, tmp_path: Path) -> None:
+    environ = {
+        "GITHUB_ACTIONS": "1",
+        "GITHUB_SERVER_URL": "https://code.example.com",
+        "GITHUB_REPOSITORY": "shop/web",
+        "GITHUB_RUN_ID": "9",
+        "GITHUB_TOKEN": TOKEN,
+        "GITHUB_SHA": "b2",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+    }
+    stub = Stub(connections=[[("failed", "50% broken\nsecond line")]])
+    ran = await run(stub, "dag", "deploy", str(chart), environ=environ)
+    assert ran.code == 1
+    assert "::error title=Deploy b2%3A not deployed::Deployment failed: 50%25 broken%0Asecond line" in ran.out
+    assert "50% broken" in (tmp_path / "summary.md").read_text()
+
+
+async def test_a_wrong_call_is_told_from_a_refused_one(chart: Path) -> None:
+    assert (await run(Stub(), "dag", "deploy", str(chart / "gone"))).code == 2
+    assert (await run(Stub(), "dag", "deploy", str(chart), "--no-such-flag")).code == 2
+    ran = await run(Stub(), "dag", "deploy", str(chart), environ={"PATH": ""})
+    assert ran.code == 2
+    assert "DAG_JOB_TOKEN" in ran.err
+
+
+async def test_an_unknown_deployment_is_not_watched_for_ever() -> None:
+    ran = await run(Stub(), "dag", "watch", "nobody")
+    assert ran.code == 3
+    assert "Watch failed (404): no such deployment" in ran.err
+
+
+async def test_one_deployment_is_described() -> None:
+    ran = await run(Stub(failure="stalled"), "dag", "status", ID)
+    assert ran.code == 0
+    assert ran.out.startswith("failed")
+
+
+async def test_the_classic_commands_do_what_they_did(chart: Path, tmp_path: Path) -> None:
+    stub = Stub()
+    ran = await run(stub, "dag-deploy", str(chart), "--deploy-version", "1.2.3", "--environment", "prod")
+    assert ran.code == 0
+    assert stub.forms[0]["version"] == "1.2.3"
+    assert stub.forms[0]["environment"] == "prod"
+    ran = await run(stub, "dag-get-chart", str(tmp_path / "out.tgz"))
+    assert ran.code == 0
+    assert (tmp_path / "out.tgz").read_bytes() == b"chart bytes"
+    ran = await run(stub, "dag-get-values")
+    assert json.loads(ran.out) == {"name": "schön", "replicas": 3}
+    assert ran.out.startswith('{\n  "name": "schön"')
+    assert stub.bodies[0] == {"repoUrl": "https://git.example.com/shop/web", "jobId": "17", "jobToken": TOKEN}
+
+
+async def test_the_classic_commands_know_only_success_and_failure(chart: Path) -> None:
+    refused = await run(Stub(refusals=[(400, "{bad}")]), "dag-deploy", str(chart), "--deploy-version", "1")
+    assert refused.code == 1
+    assert "Deploy failed (400): {bad}" in refused.err
+    without_version = await run(Stub(), "dag-deploy", str(chart))
+    assert without_version.code == 1
+    assert "DAG_DEPLOY_VERSION" in without_version.err
+    assert (await run(Stub(), "dag-deploy", "--no-such-flag")).code == 1

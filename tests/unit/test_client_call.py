@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from dag_client.call import Given, complete, server_address
+from dag_client.ci import detect
+from dag_client.errors import Misused
+
+GITLAB = {
+    "GITLAB_CI": "true",
+    "CI_PROJECT_URL": "https://git.example.com/shop/web",
+    "CI_JOB_ID": "17",
+    "CI_JOB_TOKEN": "glcbt-planted",
+    "CI_COMMIT_SHA": "abc",
+}
+GITHUB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_SERVER_URL": "https://code.example.com",
+    "GITHUB_REPOSITORY": "shop/web",
+    "GITHUB_RUN_ID": "99",
+    "ACTIONS_RUNTIME_TOKEN": "runtime-planted",
+    "GITHUB_SHA": "def",
+}
+
+
+def test_a_gitlab_job_is_detected() -> None:
+    call = complete(Given(server="https://dag.example.com/"), GITLAB)
+    assert call.fields() == {"repoUrl": "https://git.example.com/shop/web", "jobId": "17", "jobToken": "glcbt-planted"}
+    assert call.server == "https://dag.example.com"
+
+
+def test_a_github_run_is_detected_and_its_own_token_comes_first() -> None:
+    assert complete(Given(server="http://dag"), GITHUB).job_token == "runtime-planted"
+    call = complete(Given(server="http://dag"), {**GITHUB, "GITHUB_TOKEN": "ghs-planted"})
+    assert (call.repo, call.job_id, call.job_token) == ("https://code.example.com/shop/web", "99", "ghs-planted")
+
+
+def test_what_is_given_comes_before_what_is_detected() -> None:
+    call = complete(Given(server="http://dag", repo="https://r", job_id="1", job_token="t", environment="e"), GITLAB)
+    assert call.fields() == {"repoUrl": "https://r", "jobId": "1", "jobToken": "t", "environment": "e"}
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(Misused) as refused:
+        complete(Given(), {})
+    for name in ("--server", "DAG_SERVER_URL", "DAG_REPO_URL", "DAG_JOB_ID", "DAG_JOB_TOKEN"):
+        assert name in str(refused.value)
+
+
+def test_variables_of_a_ci_system_that_is_not_there_count_for_nothing() -> None:
+    assert detect({name: value for name, value in GITLAB.items() if name != "GITLAB_CI"}).id == ""
+
+
+def test_a_tag_is_the_version_before_the_commit() -> None:
+    assert detect({**GITLAB, "CI_COMMIT_TAG": "v2"}).version == "v2"
+    assert detect({**GITHUB, "GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v3"}).version == "v3"
+    assert detect({**GITHUB, "GITHUB_REF_TYPE": "branch", "GITHUB_REF_NAME": "main"}).version == "def"
+
+
+@pytest.mark.parametrize("address", ["dag.example.com", "ftp://dag", "https://", "https://me:secret@dag"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(Misused, match="DAG_SERVER_URL"):
+        server_address(address)
+
+
+def test_no_token_shows_in_a_repr() -> None:
+    call = complete(Given(server="http://dag", job_token="planted"), GITLAB)
+    assert "planted" not in repr(call) + repr(detect(GITLAB)) + repr(Given(job_token="planted"))
