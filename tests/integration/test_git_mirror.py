@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from dag_common.errors import Unavailable
-from dag_common.iac import library
-from dag_common.iac.access import Access, Bearer, Password
+from dag_common.iac.access import Access, Password
 from dag_common.iac.mirror import Mirror, Tip
 from dag_common.iac.tree import read_directory
 from dag_sandbox.githost import GitHost
@@ -30,7 +27,7 @@ def mirror_of(host: GitHost, tmp_path: Path, *, branch: str = "main", password: 
 
 async def files_of(mirror: Mirror, tip: Tip | None, path: str = "apps/web") -> dict[str, bytes]:
     assert tip is not None
-    content = await mirror.read(lambda repository: read_directory(repository, tip.tree, path))
+    content = await mirror.use(lambda repository: read_directory(repository, tip.tree, path))
     assert content is not None
     return content.files
 

@@ -17,6 +17,7 @@ import structlog
 from dag_common.errors import Unavailable
 from dag_common.iac.access import AccessSource
 from dag_common.iac.slot import Slot
+from dag_common.iac.tree import undamaged
 from dag_common.iac.upkeep import clear_leftovers, crowded, pack
 from dag_common.iac.wire import Damaged, PushReport, Wire
 
@@ -90,18 +91,18 @@ class Mirror:
             self._next.add_done_callback(_retrieve)
         return await asyncio.shield(self._next)
 
-    async def read(self, question: Callable[[pygit2.Repository], T]) -> T:
-        """Ask the local copy, in a thread, with a repository object of its own.
+    async def use(self, work: Callable[[pygit2.Repository], T]) -> T:
+        """Read from or write objects to the local copy, in a thread, with a repository object of its own.
 
-        A damaged copy is cloned anew and asked once more; raises `Unavailable` if that fails.
+        A damaged copy is cloned anew and `work` done once more; raises `Unavailable` if that fails.
         """
         generation = self._generation
         try:
-            return await asyncio.get_running_loop().run_in_executor(_THREADS, self._ask, question)
+            return await asyncio.get_running_loop().run_in_executor(_THREADS, self._with_repository, work)
         except Damaged as exc:
             log.warning("mirror_damaged", url=self.url, reason=exc.message)
         await asyncio.shield(_retrieved(asyncio.create_task(self._renew(generation))))
-        return await asyncio.get_running_loop().run_in_executor(_THREADS, self._ask, question)
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, self._with_repository, work)
 
     async def push(self, commit: str, *, expected: str) -> PushReport:
         """Move the server's branch from the commit `expected` (empty: no such branch) to `commit`.
@@ -163,14 +164,14 @@ class Mirror:
 
     def _push_now(self, commit: str, expected: str) -> PushReport:
         repository = self._open()
-        repository.references.create(_PUSH, commit, force=True)
+        _point(repository, _PUSH, commit)
         report = self._wire.push(self._wire.remote(repository), _PUSH, self.branch, expected=expected)
         if report.confirmed and report.refusal is None:
-            repository.references.create(_TIP, commit, force=True)
+            _point(repository, _TIP, commit)
         return report
 
-    def _ask(self, question: Callable[[pygit2.Repository], T]) -> T:
-        return question(self._open())
+    def _with_repository(self, work: Callable[[pygit2.Repository], T]) -> T:
+        return work(self._open())
 
     def _open(self) -> pygit2.Repository:
         """The local copy; made if it is not there."""
@@ -210,12 +211,14 @@ def _target(repository: pygit2.Repository, ref: str) -> str:
         return ""
 
 
+def _point(repository: pygit2.Repository, ref: str, commit: str) -> None:
+    with undamaged():
+        repository.references.create(ref, commit, force=True)
+
+
 def _tip(repository: pygit2.Repository, commit: str) -> Tip:
-    try:
-        found = repository[commit].peel(pygit2.Commit)
-        return Tip(commit, str(found.tree.id))
-    except (KeyError, pygit2.GitError) as exc:
-        raise Damaged(f"the local copy lacks commit {commit}: {exc}") from exc
+    with undamaged():
+        return Tip(commit, str(repository[commit].peel(pygit2.Commit).tree.id))
 
 
 def _retrieve(task: asyncio.Task[T]) -> None:

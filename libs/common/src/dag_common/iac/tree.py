@@ -36,7 +36,7 @@ def read_directory(
     Raises `Invalid` if a symbolic link or submodule lies on the path or inside, or if the path is a file, and
     `TooLarge` over the limits.
     """
-    with _undamaged():
+    with undamaged():
         tree_id = find_directory(repository, root, path)
         if tree_id is None:
             return None
@@ -52,7 +52,7 @@ def read_directory(
 def read_file(repository: pygit2.Repository, root: str, path: str, *, max_bytes: int = MAX_BYTES) -> bytes | None:
     """One file of the tree `root`; None if nothing is there. Raises as `read_directory` does."""
     directory, _, name = path.rpartition("/")
-    with _undamaged():
+    with undamaged():
         tree_id = find_directory(repository, root, directory) if directory else root
         tree = _tree(repository, pygit2.Oid(hex=tree_id)) if tree_id else {}
         if name not in tree:
@@ -68,7 +68,7 @@ def read_file(repository: pygit2.Repository, root: str, path: str, *, max_bytes:
 def find_directory(repository: pygit2.Repository, root: str, path: str) -> str | None:
     """The tree id of the directory `path` under the tree `root`; None if nothing is there. Raises `Invalid`."""
     current = pygit2.Oid(hex=root)
-    with _undamaged():
+    with undamaged():
         for segment in segments(path):
             entry = _tree(repository, current).get(segment)
             if entry is None:
@@ -84,7 +84,7 @@ def write_directory(repository: pygit2.Repository, files: Mapping[str, bytes]) -
 
     Raises `Invalid` for a name git would not take and for a path that is both a file and a directory.
     """
-    with _undamaged():
+    with undamaged():
         tree: dict[str, object] = {}
         for path, content in files.items():
             *directories, name = segments(path)
@@ -105,13 +105,13 @@ def replace_directory(repository: pygit2.Repository, root: str, path: str, direc
 
     Missing directories on the way are made. Raises `Invalid` if a file, symbolic link or submodule is in the way.
     """
-    with _undamaged():
+    with undamaged():
         return str(_replaced(repository, pygit2.Oid(hex=root), path, segments(path), pygit2.Oid(hex=directory)))
 
 
 def empty_tree(repository: pygit2.Repository) -> str:
     """The id of the tree without entries, stored."""
-    with _undamaged():
+    with undamaged():
         return str(repository.TreeBuilder().write())
 
 
@@ -184,7 +184,7 @@ def _not_plain(path: str, mode: int, segment: str = "") -> Invalid:
 
 
 @contextmanager
-def _undamaged() -> Iterator[None]:
+def undamaged() -> Iterator[None]:
     """Objects that are missing or unreadable mean that the local copy is damaged."""
     try:
         yield

@@ -1,0 +1,210 @@
+"""One chain of commits and one push for everything that waits for one branch of one IaC repository."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import pygit2
+
+from dag_common.contracts.events import DeploymentId
+from dag_common.errors import Conflict, Invalid
+from dag_common.iac.mirror import Mirror, Tip, Upstream
+from dag_common.iac.tree import (
+    empty_tree,
+    find_directory,
+    read_file,
+    replace_directory,
+    undamaged,
+    write_directory,
+)
+from dag_common.iac.wire import LostTouch
+from dag_pusher.domain.batch import Batch, Landed, WaitingChart
+from dag_pusher.domain.message import Trailers, commit_message, read_trailers
+from dag_pusher.domain.outcome import Outcome, Pushed, Raced, judge
+from dag_pusher.domain.plan import (
+    AlreadyCommitted,
+    Candidate,
+    Commit,
+    CommitFound,
+    Landing,
+    Problem,
+    Unchanged,
+    Unusable,
+    plan,
+)
+
+SEARCHED_WITHOUT_BASE: Final = 1_000
+"""Commits looked at for an earlier attempt whose base is not in the history (any more)."""
+
+_CHART_YAML_LIMIT: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Whom DAG's commits name."""
+
+    name: str = "DAG"
+    email: str = "dag@localhost"
+
+
+class IacBranch:
+    """Commits to one branch: look, prepare, push. After `Raced` do the three again; nothing is kept in between."""
+
+    def __init__(self, mirror: Mirror, author: Author = Author()) -> None:
+        self._mirror = mirror
+        self._author = author
+
+    async def look(self) -> Upstream:
+        """The branch as it is now. Raises `Unavailable`."""
+        return await self._mirror.look()
+
+    async def prepare(self, charts: Sequence[WaitingChart], upstream: Upstream) -> Batch:
+        """Find what earlier attempts left, and build one commit for each of the others, in order of positions.
+
+        A deployment that cannot be committed is told in `unusable` and spoils nothing. Raises `Unavailable`.
+        """
+        return await self._mirror.use(lambda repository: _Builder(repository, upstream, self._author).build(charts))
+
+    async def push(self, batch: Batch) -> Outcome:
+        """Push the chain at once, if its base still is the tip.
+
+        When the connection is lost the branch is looked at again before the outcome is told; `Unavailable` is raised
+        if that fails, and then the next `prepare` finds what arrived.
+        """
+        if not batch.needs_push:
+            return Pushed()
+        try:
+            report = await self._mirror.push(batch.tip, expected=batch.base)
+        except Conflict as exc:
+            return Raced(exc.message)
+        except LostTouch as exc:
+            return await self._arrived(batch, exc.message)
+        if not report.confirmed:
+            return await self._arrived(batch, "the server did not say what became of the push")
+        return judge(report.refusal, report.words)
+
+    async def _arrived(self, batch: Batch, why: str) -> Outcome:
+        tip = await self._mirror.fetch()
+        if tip is None:
+            return Raced(why)
+        arrived = await self._mirror.use(lambda repository: _contains(repository, tip.commit, batch.tip))
+        return Pushed() if arrived else Raced(why)
+
+
+def find_deployments(
+    repository: pygit2.Repository, bases: Collection[str], tip: str
+) -> dict[DeploymentId, CommitFound]:
+    """The deployments whose commits lie between any of `bases` and `tip`, by the trailers.
+
+    A base that is not in the local history (empty, or the history was rewritten) is replaced by a bound on the
+    number of commits.
+    """
+    found: dict[DeploymentId, CommitFound] = {}
+    for base in dict.fromkeys(bases):
+        for commit in _since(repository, base, tip):
+            trailers = read_trailers(commit.message)
+            if trailers is not None:
+                deployment_id = DeploymentId(trailers.deployment_id)
+                found.setdefault(deployment_id, CommitFound(str(commit.id), trailers.chart_digest))
+    return found
+
+
+class _Builder:
+    """Builds one chain in one repository; used once, in one thread."""
+
+    def __init__(self, repository: pygit2.Repository, upstream: Upstream, author: Author) -> None:
+        self._repository = repository
+        self._author = author
+        self._base: Tip | None = upstream.tip
+        self._start = upstream.tip or upstream.fork
+        self._tip = self._start.commit if self._start else ""
+
+    def build(self, charts: Sequence[WaitingChart]) -> Batch:
+        with undamaged():
+            root = self._start.tree if self._start else empty_tree(self._repository)
+            waiting = {chart.deployment_id: chart for chart in charts}
+            candidates = [self._candidate(chart) for chart in waiting.values()]
+            steps = plan(candidates, root, self._found(charts), self._place)
+            landed = [self._land(step, waiting) for step in steps if not isinstance(step, Unusable)]
+            unusable = tuple(step for step in steps if isinstance(step, Unusable))
+        return Batch(self._base.commit if self._base else "", self._tip, tuple(landed), unusable)
+
+    def _found(self, charts: Iterable[WaitingChart]) -> dict[DeploymentId, CommitFound]:
+        bases = [base for chart in charts for base in chart.bases]
+        return find_deployments(self._repository, bases, self._base.commit) if self._base else {}
+
+    def _candidate(self, chart: WaitingChart) -> Candidate:
+        content = chart.files
+        place = (chart.deployment_id, chart.position, chart.requested.iac.path, chart.requested.chart.sha256)
+        if isinstance(content, Problem):
+            return Candidate(*place, content)
+        try:
+            return Candidate(*place, write_directory(self._repository, content))
+        except Invalid as exc:
+            return Candidate(*place, Problem("chart_unusable", exc.message))
+
+    def _place(self, root: str, path: str, directory: str) -> str:
+        return replace_directory(self._repository, root, path, directory)
+
+    def _land(self, step: Landing, waiting: Mapping[DeploymentId, WaitingChart]) -> Landed:
+        candidate = step.candidate
+        if isinstance(step, AlreadyCommitted):
+            return self._landed_before(step)
+        before = step.root
+        if isinstance(step, Commit):
+            before = step.before
+            self._tip = self._commit(step, waiting[candidate.deployment_id])
+        unchanged = isinstance(step, Unchanged)
+        return Landed(
+            deployment_id=candidate.deployment_id,
+            commit=self._tip,
+            tree=str(candidate.content),
+            previous_chart=self._chart_yaml(before, candidate),
+            unchanged=unchanged,
+            settled=unchanged and self._base is not None and self._tip == self._base.commit,
+        )
+
+    def _landed_before(self, step: AlreadyCommitted) -> Landed:
+        commit = self._repository[step.found.commit].peel(pygit2.Commit)
+        return Landed(
+            deployment_id=step.candidate.deployment_id,
+            commit=str(commit.id),
+            tree=find_directory(self._repository, str(commit.tree.id), step.candidate.path) or "",
+            previous_chart=self._chart_yaml(str(commit.parents[0].tree.id) if commit.parents else None, step.candidate),
+            unchanged=False,
+            settled=True,
+        )
+
+    def _commit(self, step: Commit, chart: WaitingChart) -> str:
+        """The commit is the same whenever it is made, so one that is sent again after a lost answer changes nothing."""
+        when = int(chart.requested_at.timestamp())
+        author = pygit2.Signature(self._author.name, self._author.email, when, 0)
+        trailers = Trailers(str(chart.deployment_id), chart.requested.chart.sha256, chart.position, chart.log_head)
+        message = commit_message(chart.requested, trailers)
+        parents: list[pygit2.Oid | str] = [self._tip] if self._tip else []
+        return str(self._repository.create_commit(None, author, author, message, step.root, parents))
+
+    def _chart_yaml(self, root: str | None, candidate: Candidate) -> bytes | None:
+        """The Chart.yaml at the candidate's path; one that is no plain file of sane size counts as none."""
+        if root is None:
+            return None
+        try:
+            return read_file(self._repository, root, f"{candidate.path}/Chart.yaml", max_bytes=_CHART_YAML_LIMIT)
+        except Invalid:
+            return None
+
+
+def _since(repository: pygit2.Repository, base: str, tip: str) -> Iterator[pygit2.Commit]:
+    walk = repository.walk(tip)
+    if base and base in repository:
+        walk.hide(base)
+        return iter(walk)
+    return islice(walk, SEARCHED_WITHOUT_BASE)
+
+
+def _contains(repository: pygit2.Repository, tip: str, commit: str) -> bool:
+    with undamaged():
+        return tip == commit or repository.descendant_of(tip, commit)
