@@ -1,0 +1,208 @@
+"""The part of the Kubernetes API that DAG uses, over plain HTTP/1.1."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from dag_common.errors import Unreadable
+from dag_monitor.cluster import failures, lines
+from dag_monitor.cluster.access import Access, Credentials
+from dag_monitor.cluster.channel import Channel
+from dag_monitor.cluster.failures import Attempt, Expired
+from dag_monitor.cluster.resources import Object, Query, Resource
+
+_PAGE: Final = 500
+_LISTS_TRIED: Final = 3
+_AT_ONCE: Final = 4
+_CONNECT_SECONDS: Final = 10.0
+_READ_SECONDS: Final = 60.0
+_PARTIAL: Final = "application/json;as=PartialObjectMetadata{suffix};g=meta.k8s.io;v=v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A collection at one moment; `resource_version` is where a watch goes on from."""
+
+    items: list[Object]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One line of a watch: ADDED, MODIFIED, DELETED or BOOKMARK, and the object."""
+
+    type: str
+    object: Object
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFrom:
+    """Where a watch begins, for how long the server keeps it, how long we wait for a sign of life (seconds)."""
+
+    resource_version: str
+    timeout_seconds: int
+    idle_seconds: float
+
+
+class ClusterClient:
+    """One cluster. Reads and writes go at most four at a time; watches are bounded by who opens them.
+
+    Raises `Unavailable` (with `retry_after` 0 when the server named none), `NotFound`, `Refused` with reason
+    `Forbidden` or `Unauthorized` (after the credentials were read again once), `Conflict`, `Invalid`,
+    `Unreadable`, and `Expired` for a resource version that is no longer, or not yet, served.
+    """
+
+    def __init__(self, name: str, access: Access) -> None:
+        self.name = name
+        self._access = access
+        self._channel = Channel(access)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def list(self, query: Query) -> Listing:
+        """Everything the query means, read in pages; a page that expired starts the list anew."""
+        for _ in range(_LISTS_TRIED - 1):
+            with contextlib.suppress(Expired):
+                return await self._list_once(query)
+        return await self._list_once(query)
+
+    @contextlib.asynccontextmanager
+    async def watch(self, query: Query, start: WatchFrom) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+        """Open a watch; entered when the server has accepted it.
+
+        The iterator ends when the server closes the stream, and raises the error of an ERROR event, `Unavailable`
+        when the connection breaks or stays silent, `Unreadable` for a line that is no event.
+        """
+        attempt = Attempt(self.name, "watch", str(query))
+        # Uncompressed, because a compressor in between could hold events back.
+        headers = {"Accept": _accept(query, ""), "Accept-Encoding": "identity"}
+        path, parameters = query.resource.path(query.namespace), _watch_parameters(query, start)
+        request = _Request("GET", path, headers, parameters, read_seconds=start.idle_seconds)
+        async with self._answered(attempt, request) as response:
+            yield _events(attempt, response)
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        """One object."""
+        request = _Request("GET", resource.path(namespace, name), {"Accept": "application/json"})
+        return await self._asked(Attempt(self.name, "get", f"{resource.qualified} {namespace}/{name}"), request)
+
+    async def merge_patch(self, resource: Resource, namespace: str, name: str, patch: Object) -> Object:
+        """Change one object with a JSON merge patch (RFC 7396); the new object."""
+        headers = {"Accept": "application/json", "Content-Type": "application/merge-patch+json"}
+        request = _Request("PATCH", resource.path(namespace, name), headers, content=msgspec.json.encode(patch))
+        return await self._asked(Attempt(self.name, "patch", f"{resource.qualified} {namespace}/{name}"), request)
+
+    async def aclose(self) -> None:
+        """Let go of all connections; those of watches that are still open close with them."""
+        await self._channel.aclose()
+
+    async def _list_once(self, query: Query) -> Listing:
+        attempt = Attempt(self.name, "list", str(query))
+        items: list[Object] = []
+        token = ""
+        while True:
+            parameters = _selectors(query) | {"limit": str(_PAGE)} | ({"continue": token} if token else {})
+            headers = {"Accept": _accept(query, "List")}
+            page = await self._asked(
+                attempt, _Request("GET", query.resource.path(query.namespace), headers, parameters)
+            )
+            items += [_complete(query, item) for item in page.get("items") or []]
+            metadata = page.get("metadata") or {}
+            token = metadata.get("continue", "")
+            if not token:
+                return Listing(items, metadata.get("resourceVersion", ""))
+
+    async def _asked(self, attempt: Attempt, request: _Request) -> Object:
+        async with self._turns, self._answered(attempt, request) as response:
+            return _object(attempt, await response.aread())
+
+    @contextlib.asynccontextmanager
+    async def _answered(self, attempt: Attempt, request: _Request) -> AsyncIterator[httpx.Response]:
+        """A successful answer, its body not read yet; after a 401 once more with the credentials read again."""
+        for last_try in (False, True):
+            with failures.mapped(attempt):
+                async with self._channel.open() as (http, credentials):
+                    sent = self._addressed(http, request, credentials)
+                    async with contextlib.aclosing(await http.send(sent, stream=True)) as response:
+                        if response.status_code == httpx.codes.UNAUTHORIZED and not last_try:
+                            await self._channel.renew(credentials)
+                            continue
+                        if not response.is_success:
+                            await response.aread()
+                            raise failures.from_response(attempt, response)
+                        yield response
+                        return
+
+    def _addressed(self, http: httpx.AsyncClient, request: _Request, credentials: Credentials) -> httpx.Request:
+        shown = {"Authorization": f"Bearer {credentials.token}"} if credentials.token else {}
+        server_name = self._access.tls_server_name
+        return http.build_request(
+            request.method,
+            request.path,
+            params=request.parameters,
+            headers={**request.headers, **shown},
+            content=request.content,
+            timeout=httpx.Timeout(_CONNECT_SECONDS, read=request.read_seconds),
+            extensions={"sni_hostname": server_name} if server_name else {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    read_seconds: float = _READ_SECONDS
+
+
+async def _events(attempt: Attempt, response: httpx.Response) -> AsyncIterator[WatchEvent]:
+    async for line in lines.split(response.aiter_bytes()):
+        event = _object(attempt, line)
+        obj = event.get("object")
+        if not isinstance(obj, dict):
+            raise Unreadable(f"{attempt}: an event without an object")
+        if event.get("type") == "ERROR":
+            code = obj.get("code")
+            raise failures.classified(attempt, code if isinstance(code, int) else 500, obj)
+        yield WatchEvent(str(event.get("type")), obj)
+
+
+def _object(attempt: Attempt, document: bytes) -> Object:
+    try:
+        return msgspec.json.decode(document, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise Unreadable(f"{attempt}: the answer is not a JSON object: {exc}") from exc
+
+
+def _complete(query: Query, item: Object) -> Object:
+    """Items of a list of built-in kinds carry no kind and version of their own; in a watch they do."""
+    if query.metadata_only:
+        return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"} | item
+    return {"kind": query.resource.kind, "apiVersion": query.resource.api_version} | item
+
+
+def _accept(query: Query, suffix: str) -> str:
+    # No fallback to plain JSON: better an error than the contents of secrets nobody asked for.
+    return _PARTIAL.format(suffix=suffix) if query.metadata_only else "application/json"
+
+
+def _selectors(query: Query) -> dict[str, str]:
+    chosen = {"labelSelector": query.label_selector, "fieldSelector": query.field_selector}
+    return {name: selector for name, selector in chosen.items() if selector}
+
+
+def _watch_parameters(query: Query, start: WatchFrom) -> dict[str, str]:
+    return _selectors(query) | {
+        "watch": "1",
+        "resourceVersion": start.resource_version,
+        "allowWatchBookmarks": "true",
+        "timeoutSeconds": str(start.timeout_seconds),
+    }
