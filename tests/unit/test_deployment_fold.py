@@ -81,9 +81,9 @@ def test_nothing_follows_an_end() -> None:
     assert (state.status, state.message, state.failure) == (Status.FAILED, "no", failed)
 
 
-def test_the_first_base_is_kept_over_later_attempts() -> None:
+def test_every_base_an_attempt_built_on_is_kept() -> None:
     state = load(ID, records(REQUESTED, PushStarted(attempt=1, base="aa"), PushStarted(attempt=2, base="bb")))
-    assert (state.base, state.push_attempts) == ("aa", 2)
+    assert (state.bases, state.push_attempts) == (("aa", "bb"), 2)
 
 
 def test_an_unknown_deployment_does_not_exist() -> None:

@@ -28,7 +28,10 @@ from dag_common.domain.statuses import Status
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Everything decisions need to know about one deployment. `version` 0 means: no such deployment."""
+    """Everything decisions need to know about one deployment. `version` 0 means: no such deployment.
+
+    `bases` are the IaC tips that attempts to push built on; our commit, if any arrived, lies after one of them.
+    """
 
     id: DeploymentId
     version: int = 0
@@ -38,7 +41,7 @@ class Deployment:
     requested_position: int = 0
     requested_at: datetime | None = None
     push_attempts: int = 0
-    base: str = ""
+    bases: tuple[str, ...] = ()
     pushed: ChartPushed | None = None
     pushed_at: datetime | None = None
     pushed_position: int = 0
@@ -110,7 +113,7 @@ def _(event: PushStarted, state: Deployment, _record: Recorded) -> Deployment:
         status=Status.PUSHING,
         message=f"Pushing chart to IaC repo{again}",
         push_attempts=event.attempt,
-        base=state.base or event.base,
+        bases=(*state.bases, event.base),
     )
 
 

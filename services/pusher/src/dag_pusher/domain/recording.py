@@ -1,0 +1,49 @@
+"""The facts that follow from what became of a deployment's chart."""
+
+from __future__ import annotations
+
+from dag_common.charts.values import read_yaml
+
+from dag_common.contracts.events import (
+    ChartPushed,
+    DeploymentFailed,
+    DeploymentRequested,
+    DeploymentSucceeded,
+    Event,
+)
+from dag_common.errors import Invalid
+from dag_common.iac.access import commit_url
+from dag_pusher.domain.batch import Landed
+from dag_pusher.domain.plan import Problem
+
+
+def pushed(requested: DeploymentRequested, landed: Landed, chart_version: str) -> tuple[Event, ...]:
+    """The chart is in git; with nothing to watch, that is the end."""
+    fact = ChartPushed(
+        commit=landed.commit,
+        commit_url=commit_url(requested.iac.url, landed.commit),
+        repository=requested.iac.repository,
+        branch=requested.iac.branch,
+        path=requested.iac.path,
+        tree=landed.tree,
+        chart_version=chart_version,
+        previous_chart_version=_version(landed.previous_chart),
+        unchanged=landed.unchanged,
+    )
+    if requested.targets:
+        return (fact,)
+    message = f"Chart {requested.chart.name} {chart_version} is committed; this environment has nothing to watch"
+    return fact, DeploymentSucceeded(message=message)
+
+
+def failed(problem: Problem) -> tuple[Event, ...]:
+    """The chart cannot be committed, for good."""
+    return (DeploymentFailed(stage="pushing", reason=problem.reason, message=problem.message),)
+
+
+def _version(chart_yaml: bytes | None) -> str:
+    """The version a Chart.yaml states; empty if there was none to read, which is nobody's fault here."""
+    try:
+        return str(read_yaml(chart_yaml or b"").get("version", ""))
+    except Invalid:
+        return ""
