@@ -76,13 +76,17 @@ class Callbacks(pygit2.RemoteCallbacks):
         """Collects what the server tells people: a hook's reasons come this way."""
         self.words = (self.words + string)[:_WORDS_LIMIT]
 
+    def turn_deaf(self) -> None:
+        """Do not listen to words for people; pygit2 then does not decode them."""
+        self.sideband_progress = None  # type: ignore[method-assign, assignment]
+
     def push_negotiation(self, updates: list[PushUpdate]) -> None:
         """The last look before anything is sent: the server's tip must be the one we built on.
 
         Without it a branch that was set back would be moved forward again.
         """
         for update in updates:
-            if str(update.src) != (self._expected or _NOTHING):
+            if update.src != update.dst and str(update.src) != (self._expected or _NOTHING):
                 raise Conflict(f"the branch of {self._url} moved to {update.src}")
         self.sent = bool(updates)
 

@@ -31,6 +31,10 @@ class LostTouch(Unavailable):
     """The connection was lost after a push was sent: look whether it arrived before sending it again."""
 
 
+class _Garbled(LostTouch):
+    """The server's words for people broke off the conversation: pygit2 decodes them strictly. Have it without them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heads:
     """What the server has: branch name to commit id, and the branch its HEAD names (empty: none)."""
@@ -84,25 +88,33 @@ class Wire:
         Raises `Conflict` if the branch is elsewhere, `LostTouch` if nobody knows whether the push arrived, and
         `Unavailable` if it certainly did not.
         """
-        with self._answering(expected) as callbacks:
-            remote.push([f"{ref}:refs/heads/{branch}"], callbacks=callbacks, proxy=_AUTOMATIC_PROXY)
-        refused = callbacks.answers.get(f"refs/heads/{branch}", "")
-        return PushReport(f"refs/heads/{branch}" in callbacks.answers, refused, callbacks.words)
+        try:
+            return self._push(remote, f"{ref}:refs/heads/{branch}", expected, deaf=False)
+        except _Garbled:
+            return self._push(remote, f"{ref}:refs/heads/{branch}", expected, deaf=True)
+
+    def _push(self, remote: Remote, refspec: str, expected: str, *, deaf: bool) -> PushReport:
+        ref = refspec.partition(":")[2]
+        with self._answering(expected, deaf=deaf) as callbacks:
+            remote.push([refspec], callbacks=callbacks, proxy=_AUTOMATIC_PROXY)
+        return PushReport(ref in callbacks.answers, callbacks.answers.get(ref), callbacks.words)
 
     def remote(self, repository: pygit2.Repository) -> Remote:
         """A nameless remote for this URL: nothing of it is written to the repository's configuration."""
         return repository.remotes.create_anonymous(self.url)
 
     @contextmanager
-    def _answering(self, expected: str = "") -> Iterator[Callbacks]:
+    def _answering(self, expected: str = "", *, deaf: bool = False) -> Iterator[Callbacks]:
         """Callbacks for one conversation; libgit2's errors come out as ours, told without secrets."""
         callbacks = Callbacks(self.url, self._source, expected)
+        if deaf:
+            callbacks.turn_deaf()
         try:
             yield callbacks
         except DagError:
             raise
         except UnicodeDecodeError as exc:
-            raise self._lost(callbacks, "it sent words that are not UTF-8") from exc
+            raise _Garbled(f"the git server at {self.url} sent words that are not UTF-8") from exc
         except (pygit2.GitError, OSError, ValueError) as exc:
             raise self._translated(callbacks, exc) from exc
 
