@@ -1,0 +1,129 @@
+"""One deployment before the judge: what was observed, held against what is expected."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from dag_common.contracts.events import Evidence
+from dag_monitor.domain.conditions import Conditions
+from dag_monitor.domain.expectation import Expectation, Relation
+from dag_monitor.domain.flux_observation import Observation, Release, Snapshot
+from dag_monitor.domain.flux_versions import same_version, stamped_commit
+
+_CLOCKS_DIFFER: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The answers that verdicts are made of. `metadata.generation` is none of them: a new chart does not change it."""
+
+    expected: Expectation
+    seen: Observation
+    release: Release
+
+    @property
+    def ours(self) -> bool:
+        """Whether what Flux last attempted is our chart: only then its conditions speak of our deployment."""
+        return not self.behind and self.is_ours(self.release.attempted)
+
+    @property
+    def applied(self) -> bool:
+        """Whether the newest Helm release is our chart, deployed. After a rollback it is another chart's."""
+        latest = self.release.latest
+        named = latest.chart_name in ("", self.expected.chart_name)
+        return latest.status == "deployed" and named and self.is_ours(latest.chart_version) and not self.stale(latest)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the controller has finished with the object as it is."""
+        conditions = self.release.conditions
+        return self.release.observed and not conditions["Reconciling"].true and not conditions["Stalled"].true
+
+    @property
+    def behind(self) -> bool:
+        """Whether the chart is still built from before our commit; that is ours only if we changed nothing."""
+        return self.source is Relation.ANCESTOR and not self.expected.unchanged
+
+    @property
+    def source(self) -> Relation:
+        """How the commit that the chart was last built from stands to ours."""
+        return self.expected.relation(self.seen.chart.commit) if self.seen.chart else Relation.UNKNOWN
+
+    @property
+    def chart_conditions(self) -> Conditions:
+        """The HelmChart's conditions; none if there is no HelmChart."""
+        return self.seen.chart.conditions if self.seen.chart else Conditions({})
+
+    @property
+    def built(self) -> bool:
+        """Whether source-controller built our chart."""
+        return self.seen.chart is not None and not self.behind and self.is_ours(self.seen.chart.version)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the verdict rests on."""
+        ready, latest = self.release.conditions["Ready"], self.release.latest
+        return Evidence(
+            object=str(self.release.ref), revision=latest.chart_version or self.release.attempted, reason=ready.reason
+        )
+
+    def is_ours(self, version: str) -> bool:
+        """Whether a version that Flux wrote is our chart version, and not built from a commit without our chart."""
+        if not same_version(version, self.expected.chart_version, self.release.stamping):
+            return False
+        commit = stamped_commit(version, self.release.stamping)
+        return not commit or self._may_hold_ours(self.expected.relation(commit))
+
+    def stale(self, snapshot: Snapshot) -> bool:
+        """Whether a release was made before our content existed: then it only shares the version with ours."""
+        return self.predates(snapshot.deployed_at)
+
+    def predates(self, moment: datetime | None) -> bool:
+        """Whether a moment on the cluster's clock is surely before our content came to the branch."""
+        since = self.expected.content_since
+        return moment is not None and since is not None and moment < since - _CLOCKS_DIFFER
+
+    @property
+    def rebuilt(self) -> bool:
+        """Whether the chart was surely built after our content came to the branch, so that it holds it."""
+        built_at = self.seen.chart.built_at if self.seen.chart else None
+        since = self.expected.content_since
+        return built_at is not None and since is not None and built_at > since + _CLOCKS_DIFFER
+
+    @property
+    def follows_us(self) -> bool | None:
+        """Whether the GitRepository follows our repository and branch; None if that cannot be told."""
+        repository = self.seen.repository
+        if repository is None or not repository.url:
+            return None
+        same_url = address(repository.url) == address(self.expected.url)
+        return same_url and repository.branch in ("", self.expected.branch)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the chart comes from another place than ours, for all we know: equal versions prove nothing then."""
+        return self.follows_us is False and self.source is Relation.UNKNOWN
+
+    def _may_hold_ours(self, relation: Relation) -> bool:
+        if relation is Relation.UNKNOWN:
+            return not self.expected.reused
+        return relation in (Relation.OURS, Relation.DESCENDANT) or self.expected.unchanged
+
+
+def address(url: str) -> str:
+    """A repository's URL as it is compared: host and path, without scheme, userinfo, port, `.git` and trailing slashes.
+
+    `ssh://git@host/x.git`, `git@host:x` and `https://host/x` are one place to git hosts.
+    """
+    rest = url.strip().partition("://")[2] or url.strip().replace(":", "/", 1)
+    host, _, path = rest.partition("/")
+    name = host.rpartition("@")[2].partition(":")[0].lower()
+    return f"{name}/{path.strip('/').removesuffix('.git')}"
+
+
+def same_path(one: str, other: str) -> bool:
+    """Whether two paths name one directory of the repository."""
+    return posixpath.normpath(one.strip("/") or ".") == posixpath.normpath(other.strip("/") or ".")

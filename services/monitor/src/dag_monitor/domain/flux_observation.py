@@ -1,0 +1,193 @@
+"""What Flux's objects say, read into values: HelmRelease v2, its HelmChart and its GitRepository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from dag_common.contracts.events import RolloutTarget
+from dag_monitor.domain import fields
+from dag_monitor.domain.conditions import Conditions, conditions_of
+from dag_monitor.domain.expectation import Object, Objects, Ref
+from dag_monitor.domain.flux_versions import Stamping, commit_of
+
+_NEVER_OBSERVED: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One Helm release in `status.history` (fluxcd/helm-controller api/v2/snapshot_types.go); newest first there."""
+
+    chart_name: str = ""
+    chart_version: str = ""
+    status: str = ""
+    action: str = ""
+    number: int = 0
+    deployed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A HelmRelease. `failures` counts failed attempts of what `attempted` names, and is reset when that changes."""
+
+    ref: Ref
+    suspended: bool
+    deleting: bool
+    observed: bool
+    conditions: Conditions
+    attempted: str
+    failures: int
+    history: tuple[Snapshot, ...]
+    chart_path: str
+    stamping: Stamping
+    tested: bool
+
+    @property
+    def latest(self) -> Snapshot:
+        """The newest entry of the history; an empty one if there is none."""
+        return self.history[0] if self.history else Snapshot()
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A HelmChart: the version it built, when, and the commit it last looked at."""
+
+    ref: Ref
+    suspended: bool
+    conditions: Conditions
+    version: str
+    built_at: datetime | None
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A GitRepository: what it follows, and the commit it holds."""
+
+    ref: Ref
+    suspended: bool
+    conditions: Conditions
+    url: str
+    branch: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The three objects of one release, as far as they exist and may be seen."""
+
+    release: Release | None
+    chart: Chart | None = None
+    repository: Repository | None = None
+
+
+def concerned(objects: Objects, target: RolloutTarget) -> tuple[Ref, ...]:
+    """Which objects the judgement rests on, as far as they are known by now; their names come from the HelmRelease."""
+    release = Ref("HelmRelease", target.namespace, target.name)
+    obj = objects.get(release)
+    if obj is None:
+        return (release,)
+    chart = _chart_ref(obj, release)
+    repository = _repository_ref(obj, objects.get(chart) if chart else None, release)
+    return tuple(ref for ref in (release, chart, repository) if ref)
+
+
+def observe(objects: Objects, target: RolloutTarget) -> Observation:
+    """Read what there is of the target's objects."""
+    found = {ref.kind: (ref, objects.get(ref)) for ref in concerned(objects, target)}
+    release = _read(found, "HelmRelease")
+    chart, repository = _read(found, "HelmChart"), _read(found, "GitRepository")
+    return Observation(
+        release=_release(*release, chart[1] if chart else None) if release else None,
+        chart=_chart(*chart) if chart else None,
+        repository=_repository(*repository) if repository else None,
+    )
+
+
+def _read(found: dict[str, tuple[Ref, Object | None]], kind: str) -> tuple[Ref, Object] | None:
+    ref, obj = found.get(kind, (None, None))
+    return None if ref is None or obj is None else (ref, obj)
+
+
+def _chart_ref(release: Object, own: Ref) -> Ref | None:
+    direct = fields.field(release, "spec", "chartRef")
+    if direct is not None:
+        name, namespace = fields.text(direct, "name"), fields.text(direct, "namespace") or own.namespace
+        return Ref("HelmChart", namespace, name) if fields.text(direct, "kind") == "HelmChart" else None
+    namespace, slash, name = fields.text(release, "status", "helmChart").partition("/")
+    if slash:
+        return Ref("HelmChart", namespace, name)
+    source = fields.field(release, "spec", "chart", "spec", "sourceRef")
+    return Ref("HelmChart", fields.text(source, "namespace") or own.namespace, f"{own.namespace}-{own.name}")
+
+
+def _repository_ref(release: Object, chart: Object | None, own: Ref) -> Ref | None:
+    source = fields.field(release, "spec", "chart", "spec", "sourceRef")
+    namespace = own.namespace
+    if source is None and chart is not None:
+        source = fields.field(chart, "spec", "sourceRef")
+        namespace = fields.text(chart, "metadata", "namespace") or own.namespace
+    if fields.text(source, "kind") != "GitRepository":
+        return None
+    return Ref("GitRepository", fields.text(source, "namespace") or namespace, fields.text(source, "name"))
+
+
+def _release(ref: Ref, obj: Object, chart: Object | None) -> Release:
+    template = fields.field(obj, "spec", "chart", "spec") or fields.field(chart, "spec")
+    from_git = fields.text(template, "sourceRef", "kind") == "GitRepository"
+    generation = fields.number(obj, "metadata", "generation")
+    return Release(
+        ref=ref,
+        suspended=fields.flag(obj, "spec", "suspend"),
+        deleting=bool(fields.text(obj, "metadata", "deletionTimestamp")),
+        observed=generation == fields.number(obj, "status", "observedGeneration", default=_NEVER_OBSERVED),
+        conditions=conditions_of(obj),
+        attempted=fields.text(obj, "status", "lastAttemptedRevision"),
+        failures=fields.number(obj, "status", "failures"),
+        history=tuple(_snapshot(entry) for entry in fields.items(obj, "status", "history")),
+        chart_path=fields.text(template, "chart") if from_git else "",
+        stamping=_stamping(obj, template),
+        tested=fields.flag(obj, "spec", "test", "enable"),
+    )
+
+
+def _stamping(release: Object, template: Any) -> Stamping:
+    return Stamping(
+        revision=fields.text(template, "reconcileStrategy") == "Revision",
+        generation=bool(fields.items(template, "valuesFiles")),
+        digest=fields.text(release, "spec", "chartRef", "kind") == "OCIRepository",
+    )
+
+
+def _snapshot(entry: Any) -> Snapshot:
+    return Snapshot(
+        chart_name=fields.text(entry, "chartName"),
+        chart_version=fields.text(entry, "chartVersion"),
+        status=fields.text(entry, "status"),
+        action=fields.text(entry, "action"),
+        number=fields.number(entry, "version"),
+        deployed_at=fields.instant(entry, "lastDeployed"),
+    )
+
+
+def _chart(ref: Ref, obj: Object) -> Chart:
+    return Chart(
+        ref=ref,
+        suspended=fields.flag(obj, "spec", "suspend"),
+        conditions=conditions_of(obj),
+        version=fields.text(obj, "status", "artifact", "revision"),
+        built_at=fields.instant(obj, "status", "artifact", "lastUpdateTime"),
+        commit=commit_of(fields.text(obj, "status", "observedSourceArtifactRevision")),
+    )
+
+
+def _repository(ref: Ref, obj: Object) -> Repository:
+    return Repository(
+        ref=ref,
+        suspended=fields.flag(obj, "spec", "suspend"),
+        conditions=conditions_of(obj),
+        url=fields.text(obj, "spec", "url"),
+        branch=fields.text(obj, "spec", "ref", "branch"),
+        commit=commit_of(fields.text(obj, "status", "artifact", "revision")),
+    )
