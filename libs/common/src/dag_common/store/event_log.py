@@ -55,6 +55,11 @@ async def read_type(connection: Connection, type_name: str, *, after: int, limit
     return _records(await connection.fetch(statement("read_type"), type_name, after, limit))
 
 
+async def pushes_of_tree(connection: Connection, tree: str, *, before: int, limit: int) -> list[Recorded]:
+    """At most `limit` records of `chart.pushed` with this tree id and a position below `before`, newest first."""
+    return _records(await connection.fetch(statement("pushes_of_tree"), before, tree, limit))
+
+
 async def head(connection: Connection) -> Head:
     """Where the log ends now."""
     row = await connection.fetchrow(statement("read_head"))

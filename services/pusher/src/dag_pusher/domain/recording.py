@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dag_common.charts.values import read_yaml
-
 from dag_common.contracts.events import (
     ChartPushed,
     DeploymentFailed,

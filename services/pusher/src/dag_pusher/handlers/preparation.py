@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
+
 from dag_common.charts.archive import read_archive
 from dag_common.charts.version import stamp
-
 from dag_common.contracts.envelope import Recorded
 from dag_common.domain.deployment import Deployment
 from dag_common.errors import Invalid, NotFound, TooLarge
@@ -56,10 +57,10 @@ class Preparation:
             log.exception("chart_preparation_failed", deployment_id=waiting.deployment.id)
             problem = Problem("internal_error", f"DAG could not prepare the chart ({type(exc).__name__}); see its logs")
             return Prepared(_waiting_chart(waiting, problem), "")
-        return Prepared(_waiting_chart(waiting, stamped.files), stamped.version)
+        return Prepared(_waiting_chart(waiting, stamped.files), stamped.chart_version)
 
 
-def _waiting_chart(waiting: Waiting, files: dict[str, bytes] | Problem) -> WaitingChart:
+def _waiting_chart(waiting: Waiting, files: Mapping[str, bytes] | Problem) -> WaitingChart:
     deployment = waiting.deployment
     assert deployment.requested is not None  # noqa: S101 - see above
     return WaitingChart(
