@@ -8,7 +8,7 @@ from functools import lru_cache
 _WILD = frozenset("*?[")
 """No branch name holds one of these (git's check-ref-format refuses them), so a pattern with one is a glob."""
 
-_TOKENS = re.compile(r"\*\*|\*|\?|\[[^\]/]+\]|.", re.DOTALL)
+_TOKENS = re.compile(r"\*\*|\*|\?|\[[!^]?(?:(?!--)[A-Za-z0-9._-])+\]|.", re.DOTALL)
 
 
 def is_glob(pattern: str) -> bool:
@@ -33,10 +33,12 @@ def check_pattern(pattern: str) -> None:
         raise ValueError("expected a branch name or a glob such as release/*")
     if pattern.startswith("refs/"):
         raise ValueError("expected the branch's short name, without refs/heads/")
+    if is_glob(pattern) and "[" in _TOKENS.findall(pattern):
+        raise ValueError("expected a branch name or a glob such as release/*; its set in [ ] is not one")
     try:
         _compiled(pattern)
     except re.error as exc:
-        raise ValueError("expected a branch name or a glob such as release/*; this set in [ ] is not one") from exc
+        raise ValueError("expected a branch name or a glob such as release/*; its set in [ ] is not one") from exc
 
 
 @lru_cache(maxsize=1024)
@@ -49,6 +51,6 @@ def _expression(token: str) -> str:
     if known is not None:
         return known
     if len(token) > 1:
-        inner = token[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+        inner = token[1:-1]
         return f"[^/{inner[1:]}]" if inner[0] in "!^" else f"[{inner}]"
     return re.escape(token)

@@ -62,6 +62,7 @@ def parse(file: str, content: bytes) -> Document | Problem:
 
 
 def _read(file: str, text: str) -> Document | Problem:
+    _check_depth(text)
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
@@ -81,9 +82,18 @@ def _fatal(file: str, line: int, message: str) -> Problem:
 
 
 class _Bounds(Exception):
-    def __init__(self, node: yaml.Node, message: str) -> None:
+    def __init__(self, place: yaml.Node | yaml.Event, message: str) -> None:
         super().__init__(message)
-        self.line = node.start_mark.line + 1
+        self.line = place.start_mark.line + 1 if place.start_mark else 0
+
+
+def _check_depth(text: str) -> None:
+    """Look at the nesting before the tree is built: PyYAML's C code builds it recursively, and dies of depth."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise _Bounds(event, f"nested deeper than {_MAX_DEPTH} levels")
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import msgspec
 
 from dag_common.errors import Invalid
 from dag_common.registry.document import Document, Path, parse, shown
+from dag_common.registry.ground import Ground
 from dag_common.registry.names import ENVIRONMENTS, Reference, references
 from dag_common.registry.problems import Problem, did_you_mean
 from dag_common.registry.reading import Reader
@@ -57,6 +58,7 @@ class _Loading:
     problems: list[Problem] = field(default_factory=list)
     named: dict[str, dict[str, Any]] = field(default_factory=lambda: {section: {} for section in _NOUNS})
     places: dict[tuple[Any, ...], tuple[str, Path]] = field(default_factory=dict)
+    ground: Ground = field(default_factory=Ground)
     apps: dict[str, App] = field(default_factory=dict)
 
     def read_top_level(self, reader: Reader) -> None:
@@ -103,7 +105,11 @@ class _Loading:
         if app is None or not self._claim(reader, "app", app.name, path):
             return
         url = self._url(reader, app, path)
-        if len(reader.problems) == known and not _broken_yaml(reader.document, path):
+        if len(reader.problems) > known or _broken_yaml(reader.document, path):
+            return
+        for index, words in self.ground.claim(app):
+            reader.note((*path, "environments", index, "iac", "path"), words)
+        if len(reader.problems) == known:
             self.apps[url] = app
 
     def _url(self, reader: Reader, app: App, path: Path) -> str:

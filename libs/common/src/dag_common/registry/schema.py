@@ -14,6 +14,7 @@ from dag_common.registry.references import File, FilePath, Secret
 from dag_common.registry.repo_urls import normalise
 
 NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+_SCP_LIKE = re.compile(r"[^@/:\s]+@[^@/:\s]+:[^\s:]+")
 _KUBERNETES_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _WORKLOAD = re.compile(r"(?:(?:deployment|statefulset|daemonset|job)/)?[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
@@ -88,7 +89,7 @@ class IacRepository(Entry, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.url.startswith(("http://", "https://")):
             _check_web_url(self.url, "url")
-        elif not self.url.startswith(("ssh://", "file://")) and "@" not in self.url:
+        elif not self.url.startswith(("ssh://", "file://")) and not _SCP_LIKE.fullmatch(self.url):
             raise Misfit("url", "expected an https or ssh URL of a git repository")
         if not self.branch or self.branch.startswith("refs/"):
             raise Misfit("branch", "expected a branch's short name, without refs/heads/")
@@ -217,6 +218,8 @@ class App(Entry, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         _check_name(self.name)
+        if self.repo_url.startswith(("http://", "https://")):
+            _check_web_url(self.repo_url, "repoUrl")
         if not self.environments:
             raise Misfit("environments", "expected at least one")
 
