@@ -1,0 +1,114 @@
+"""Puts the gateway together; the only file that knows every concrete class."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass, replace
+
+from starlette.applications import Starlette
+
+from dag_common.bus.amqp import AmqpBus
+from dag_common.bus.seam import Bus
+from dag_common.charts.limits import DEFAULT
+from dag_common.errors import Unavailable
+from dag_common.registry.file import RegistryFile
+from dag_common.registry.registry import Registry
+from dag_common.runtime.health import Check, Health
+from dag_common.runtime.lifecycle import background
+from dag_common.store.database import Database
+from dag_gateway.admission import Admission
+from dag_gateway.feed import Feed
+from dag_gateway.handlers import RequestDeploymentHandler
+from dag_gateway.http.app import Endpoints, application
+from dag_gateway.http.deployments import DeploymentEndpoints
+from dag_gateway.http.jobs import JobEndpoints
+from dag_gateway.http.operators import Operators
+from dag_gateway.http.serving import Address, listen, serve
+from dag_gateway.http.streams import EventStreams
+from dag_gateway.identity.verifiers import ProviderVerifiers
+from dag_gateway.queries.deployments import DeploymentQueries
+from dag_gateway.queries.iac import IacQueries
+from dag_gateway.queries.mirrors import Mirrors
+from dag_gateway.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway at work. `drain` closes its streams so that they resume elsewhere, and makes it unready."""
+
+    app: Starlette
+    drain: Callable[[], None]
+
+
+@asynccontextmanager
+async def gateway(
+    settings: Settings,
+    *,
+    database: Database,
+    bus: Bus,
+    registry: Callable[[], Registry],
+    checks: Mapping[str, Check] | None = None,
+) -> AsyncIterator[Gateway]:
+    """A gateway for as long as the block lasts; database and bus are the caller's, and may serve other services too.
+
+    `checks` are what else /readyz asks, by name.
+    """
+    async with AsyncExitStack() as stack:
+        verifiers = ProviderVerifiers(registry)
+        stack.push_async_callback(verifiers.close)
+        mirrors = Mirrors(registry, settings.data_dir / "gateway" / "mirrors")
+        stack.push_async_callback(mirrors.close)
+        feed = Feed(bus, database)
+        admission = Admission(registry, verifiers)
+        health = Health({"database": database.ping, "feed": _feed_is_live(feed), **(checks or {})})
+        app = application(_endpoints(settings, database, feed, admission, mirrors), health)
+        await stack.enter_async_context(background(feed_of_bus=feed.follow_bus, feed_of_log=feed.follow_log))
+        yield Gateway(app, feed.drain)
+
+
+async def serve_gateway(settings: Settings, stop: asyncio.Event) -> None:
+    """Run a gateway process until `stop` is set; raises `DagError` if it cannot start."""
+    listener = listen(Address(settings.http_host, settings.http_port))
+    async with AsyncExitStack() as stack:
+        stack.enter_context(closing(listener))
+        database = await Database.connect(settings.database_url)
+        stack.push_async_callback(database.close)
+        bus = AmqpBus(settings.amqp_url)
+        stack.push_async_callback(bus.close)
+        file = RegistryFile(settings.registry)
+        await file.start()
+        await stack.enter_async_context(background(registry=file.watch))
+        served = await stack.enter_async_context(
+            gateway(settings, database=database, bus=bus, registry=file.current, checks={"broker": _is_connected(bus)})
+        )
+        await serve(served.app, listener, stop, drain=served.drain, drain_seconds=settings.drain_seconds)
+
+
+def _endpoints(settings: Settings, database: Database, feed: Feed, admission: Admission, mirrors: Mirrors) -> Endpoints:
+    limits = replace(DEFAULT, upload=settings.max_chart_bytes)
+    deploy = RequestDeploymentHandler(database, admission, limits)
+    iac = IacQueries(admission, mirrors)
+    deployments = DeploymentQueries(database)
+    return Endpoints(
+        jobs=JobEndpoints(deploy, iac.chart, iac.values, max_chart_bytes=settings.max_chart_bytes),
+        deployments=DeploymentEndpoints(deployments.one, deployments.page, Operators(settings.operator_tokens)),
+        streams=EventStreams(feed, deployments.records),
+    )
+
+
+def _is_connected(bus: AmqpBus) -> Check:
+    async def check() -> None:
+        if not bus.connected:
+            raise Unavailable("no connection; updates are delayed, nothing is lost")
+
+    return check
+
+
+def _feed_is_live(feed: Feed) -> Check:
+    async def check() -> None:
+        if feed.draining:
+            raise Unavailable("shutting down")
+
+    return check

@@ -1,0 +1,145 @@
+"""Commands: what a CI job may have done."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from dag_common.charts.archive import Chart, read_archive
+from dag_common.charts.limits import DEFAULT, Limits
+from dag_common.contracts.envelope import NewEvent
+from dag_common.contracts.events import ChartRef, DeploymentId, DeploymentRequested, Job, Requester
+from dag_common.errors import Conflict, Invalid, Unavailable
+from dag_common.runtime.clock import now
+from dag_common.runtime.ids import new_deployment_id, new_event_id
+from dag_common.store import charts, event_log, requests
+from dag_common.store.database import Connection, Database
+from dag_gateway.admission import Admission, Admitted, Asked
+
+log = structlog.get_logger()
+
+ATTEMPTS: Final = 3
+ARCHIVES_AT_ONCE: Final = 2
+"""Archives unpacked at the same time: each may take 100 MiB while it is checked."""
+
+
+class KeyReused(Invalid):
+    """The Idempotency-Key stands for another request: send it again with a new key."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDeployment:
+    """A CI job hands over a chart. `cause` is the request's id; `idempotency_key` is empty if none was sent."""
+
+    asked: Asked
+    version: str
+    chart: bytes = field(repr=False)
+    idempotency_key: str = ""
+    cause: str = ""
+    traceparent: str = ""
+
+
+class RequestDeploymentHandler:
+    """Verifies everything, then records chart and request in one transaction."""
+
+    def __init__(self, database: Database, admission: Admission, limits: Limits = DEFAULT) -> None:
+        self._database = database
+        self._admission = admission
+        self._limits = limits
+        self._unpacking = asyncio.Semaphore(ARCHIVES_AT_ONCE)
+
+    async def __call__(self, command: RequestDeployment) -> DeploymentId:
+        """The id of the deployment; the same request again gets the same id and is recorded once.
+
+        Raises what `Admission.admit` does, `Invalid` for the archive or the path, `KeyReused`, and `Unavailable`
+        when the log cannot be written: then nothing was recorded.
+        """
+        event = await self.check(command)
+        deployment_id = await self._record(command, event)
+        structlog.contextvars.bind_contextvars(deployment_id=deployment_id)
+        return deployment_id
+
+    async def check(self, command: RequestDeployment) -> DeploymentRequested:
+        """Everything but recording: the fact as it would be recorded."""
+        admitted = await self._admission.admit(command.asked)
+        async with self._unpacking:
+            chart = await asyncio.to_thread(read_archive, command.chart, self._limits)
+        return _fact(command, admitted, chart)
+
+    async def _record(self, command: RequestDeployment, event: DeploymentRequested) -> DeploymentId:
+        for _ in range(ATTEMPTS):
+            try:
+                async with self._database.transaction() as connection:
+                    return await _claim_and_append(connection, command, event)
+            except Conflict as exc:
+                log.info("request_raced", reason=exc.message)
+        raise Unavailable("the event log is contended; try again")
+
+
+async def _claim_and_append(
+    connection: Connection, command: RequestDeployment, event: DeploymentRequested
+) -> DeploymentId:
+    same = _digest("request", event.repo_url, event.job.id, event.environment, event.version, event.chart.sha256)
+    claim = await requests.claim(connection, same, new_deployment_id(), same)
+    if command.idempotency_key:
+        await _claim_key(connection, command, event, same, claim.deployment_id)
+    if claim.new:
+        await charts.put(connection, command.chart)
+        await event_log.append(connection, [_new_event(claim.deployment_id, command, event)])
+    return claim.deployment_id
+
+
+async def _claim_key(
+    connection: Connection, command: RequestDeployment, event: DeploymentRequested, same: str, deployment: DeploymentId
+) -> None:
+    """Keys are scoped to repository and job, so nobody meets another's deployment by guessing."""
+    key = _digest("key", event.repo_url, event.job.id, command.idempotency_key)
+    held = await requests.claim(connection, key, deployment, same)
+    if held.fingerprint != same:
+        raise KeyReused("This Idempotency-Key was sent with another request; send a new key, or the same request")
+
+
+def _fact(command: RequestDeployment, admitted: Admitted, chart: Chart) -> DeploymentRequested:
+    iac, targets = admitted.resolve()
+    job = admitted.job
+    return DeploymentRequested(
+        app=admitted.app.name,
+        repo_url=admitted.app.url,
+        environment=admitted.environment.name,
+        branch=job.ref,
+        commit=job.commit,
+        version=command.version,
+        job=Job(id=job.job_id, url=job.job_url),
+        requested_by=Requester(provider=job.provider, user=job.actor),
+        chart=ChartRef(
+            sha256=hashlib.sha256(command.chart).hexdigest(),
+            size=len(command.chart),
+            name=chart.name,
+            version=chart.version,
+        ),
+        iac=iac,
+        targets=targets,
+        registry_digest=admitted.registry.digest,
+    )
+
+
+def _new_event(deployment_id: DeploymentId, command: RequestDeployment, event: DeploymentRequested) -> NewEvent:
+    return NewEvent(
+        event_id=new_event_id(),
+        deployment_id=deployment_id,
+        version=1,
+        event=event,
+        occurred_at=now(),
+        causation_id=command.cause,
+        service="gateway",
+        traceparent=command.traceparent,
+    )
+
+
+def _digest(*parts: str) -> str:
+    """One text for many, unambiguous: no part holds a NUL."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,150 @@
+"""The multipart form of a deployment, read as it arrives: what is over a limit is refused before it is held."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from dag_common.errors import Invalid
+from dag_gateway.http.bodies import incoming, too_large
+
+MAX_FIELD_BYTES: Final = 64 * 1024
+"""All text fields together."""
+
+MAX_OVERHEAD_BYTES: Final = 64 * 1024
+"""Boundaries, part headers and parts nobody asked for."""
+
+MAX_PARTS: Final = 64
+CHART: Final = "chart"
+
+
+class Form:
+    """The parts as they are collected. `texts` by name; `chart` is None as long as there is none."""
+
+    def __init__(self, known: frozenset[str], max_chart_bytes: int) -> None:
+        self.chart: bytearray | None = None
+        self.chart_is_file = False
+        self.ended = False
+        self._known = known
+        self._max_chart_bytes = max_chart_bytes
+        self._texts: dict[str, bytearray] = {}
+        self._text_bytes = 0
+        self._parts = 0
+        self._header = bytearray()
+        self._value = bytearray()
+        self._disposition = b""
+        self._sink: bytearray | None = None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The text fields; raises `Invalid` for one that is not UTF-8."""
+        return {name: _text(name, bytes(value)) for name, value in self._texts.items()}
+
+    def parser(self, boundary: bytes) -> MultipartParser:
+        """A parser that fills this form."""
+        return MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._on_part_begin,
+                "on_header_field": self._on_header_field,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_part_data": self._on_part_data,
+                "on_end": self._on_end,
+            },
+        )
+
+    def _on_part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise Invalid(f"The form has more than {MAX_PARTS} parts")
+        self._disposition = b""
+        self._sink = None
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _on_headers_finished(self) -> None:
+        kind, options = parse_options_header(self._disposition)
+        if kind != b"form-data" or b"name" not in options:
+            raise Invalid('A part of the form has no header like: Content-Disposition: form-data; name="repoUrl"')
+        name = options[b"name"].decode("utf-8", "replace")
+        if name not in self._known:
+            return
+        if name in self._texts or (name == CHART and self.chart is not None):
+            raise Invalid(f"{name} stands in the form twice; send it once")
+        self._sink = bytearray()
+        if name == CHART:
+            self.chart, self.chart_is_file = self._sink, b"filename" in options
+        else:
+            self._texts[name] = self._sink
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._sink is None:
+            return
+        if self._sink is self.chart:
+            if len(self._sink) + end - start > self._max_chart_bytes:
+                raise too_large("The chart", self._max_chart_bytes)
+        else:
+            self._text_bytes += end - start
+            if self._text_bytes > MAX_FIELD_BYTES:
+                raise too_large("The form without the chart", MAX_FIELD_BYTES)
+        self._sink += data[start:end]
+
+    def _on_end(self) -> None:
+        self.ended = True
+
+
+async def read_form(request: Request, known: frozenset[str], max_chart_bytes: int) -> Form:
+    """Read a multipart body; unknown fields are skipped.
+
+    Raises `Invalid` for another content type, a broken or cut form, a field sent twice; `TooLarge` over a limit.
+    """
+    form = Form(known, max_chart_bytes)
+    parser = form.parser(_boundary(request))
+    limit = max_chart_bytes + MAX_FIELD_BYTES + MAX_OVERHEAD_BYTES
+    async with incoming(request, limit, "The form with its chart") as body:
+        async for chunk in body.chunks():
+            _feed(parser, chunk)
+    if not form.ended:
+        raise Invalid("The multipart form is cut: it ends before its closing boundary")
+    return form
+
+
+def _feed(parser: MultipartParser, chunk: bytes) -> None:
+    try:
+        parser.write(chunk)
+    except FormParserError as exc:
+        raise Invalid(f"The multipart form is broken: {exc}") from exc
+
+
+def _boundary(request: Request) -> bytes:
+    header = request.headers.get("content-type", "")
+    kind, options = parse_options_header(header)
+    if kind != b"multipart/form-data":
+        said = kind.decode("latin-1") or "missing"
+        raise Invalid(f"The body's Content-Type is {said}; expected multipart/form-data (curl: -F name=value)")
+    boundary = options.get(b"boundary", b"")
+    if not 0 < len(boundary) <= 70:  # noqa: PLR2004 - RFC 2046 §5.1.1
+        raise Invalid("The Content-Type has no usable boundary; expected multipart/form-data; boundary=...")
+    return boundary
+
+
+def _text(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as exc:
+        raise Invalid(f"{name} is not UTF-8 text") from exc

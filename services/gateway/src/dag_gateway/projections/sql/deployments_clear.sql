@@ -1,0 +1,2 @@
+-- Forget every line; the log has them all.
+DELETE FROM dag.deployments

@@ -1,0 +1,1 @@
+"""Questions: what is deployed (asked of the IaC repository), and what became of deployments (asked of the log)."""
