@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from examples import REQUESTED, requested
@@ -47,6 +48,13 @@ def waiting(position: int, *, path: str = "apps/web", bases: tuple[str, ...] = (
 def digest(files: Mapping[str, bytes]) -> str:
     """A stand-in for the archive's sha256."""
     return hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that no event announces; at most 20 s."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.01)
 
 
 async def attempt(branch: IacBranch, charts: Sequence[WaitingChart]) -> tuple[Batch, Outcome]:

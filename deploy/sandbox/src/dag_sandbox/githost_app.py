@@ -18,6 +18,9 @@ from dag_sandbox.githost_backend import Backend
 from dag_sandbox.githost_faults import Faults
 from dag_sandbox.githost_repository import HostedRepository, create
 
+_STALLING = 1 << 12
+"""Only long answers stall in the middle: a list of refs has no middle worth the name."""
+
 
 class GitHostApp:
     """ASGI: `/<name>.git/…` is git, `/_faults` is the faults (GET, PATCH), PUT `/_repositories/<name>` makes one."""
@@ -27,6 +30,8 @@ class GitHostApp:
         self._faults = faults
         self._credentials = f"{user}:{password}" if password else ""
         self._backend = Backend(root)
+        self.requests = 0
+        """Git requests so far, refused ones included."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request."""
@@ -64,6 +69,7 @@ class GitHostApp:
         return Response(status_code=204)
 
     async def _git(self, request: Request, send: Send) -> None:
+        self.requests += 1
         await asyncio.sleep(self._faults.delay_seconds)
         refusal = self._refusal(request)
         if refusal is not None:
@@ -82,6 +88,8 @@ class GitHostApp:
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             async for chunk in answer.body:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                while self._faults.stall_answers and len(chunk) > _STALLING:  # noqa: ASYNC110 - plain data, set over HTTP
+                    await asyncio.sleep(0.05)
             await send({"type": "http.response.body", "body": b""})
 
     async def _strike(self, request: Request, send: Send) -> bool:

@@ -21,6 +21,8 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     """The next pushes, so many, find that somebody else pushed between their look and their write."""
     reject: str = ""
     """A pre-receive hook refuses every push with these words."""
+    stall_answers: bool = False
+    """Answers to fetches stop in the middle, until this is switched off."""
     auth_off: bool = False
     """Credentials are not asked for."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,6 @@ from typing import Final, TypeVar
 import pygit2
 import structlog
 
-from dag_common.errors import Unavailable
 from dag_common.iac.access import AccessSource
 from dag_common.iac.slot import Slot
 from dag_common.iac.tree import undamaged
@@ -66,7 +64,6 @@ class Mirror:
         self._turn = asyncio.Lock()
         self._next: asyncio.Task[Upstream] | None = None
         self._files = threading.Lock()
-        self._generation = 0
 
     @property
     def url(self) -> str:
@@ -96,13 +93,13 @@ class Mirror:
 
         A damaged copy is cloned anew and `work` done once more; raises `Unavailable` if that fails.
         """
-        generation = self._generation
+        generation = (await self._in_thread(self._claimed)).generation
         try:
-            return await asyncio.get_running_loop().run_in_executor(_THREADS, self._with_repository, work)
+            return await self._in_thread(lambda: work(self._open()))
         except Damaged as exc:
             log.warning("mirror_damaged", url=self.url, reason=exc.message)
         await asyncio.shield(_retrieved(asyncio.create_task(self._renew(generation))))
-        return await asyncio.get_running_loop().run_in_executor(_THREADS, self._with_repository, work)
+        return await self._in_thread(lambda: work(self._open()))
 
     async def push(self, commit: str, *, expected: str) -> PushReport:
         """Move the server's branch from the commit `expected` (empty: no such branch) to `commit`.
@@ -129,16 +126,16 @@ class Mirror:
 
     async def _renew(self, seen: int) -> None:
         async with self._turn:
-            if seen == self._generation:
+            if seen == self._claimed().generation:
                 await self._in_thread(self._clone_anew)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
 
     def _look_now(self) -> Upstream:
-        path = self._repository_path()
-        if crowded(path) and not pack(path):
-            self._discard()
+        slot = self._claimed()
+        if crowded(slot.copy) and not pack(slot.copy):
+            slot.abandon()
         try:
             return self._fetched(self._open())
         except Damaged as exc:
@@ -146,7 +143,7 @@ class Mirror:
             return self._clone_anew()
 
     def _clone_anew(self) -> Upstream:
-        self._discard()
+        self._claimed().abandon()
         return self._fetched(self._open())
 
     def _fetched(self, repository: pygit2.Repository) -> Upstream:
@@ -170,12 +167,9 @@ class Mirror:
             _point(repository, _TIP, commit)
         return report
 
-    def _with_repository(self, work: Callable[[pygit2.Repository], T]) -> T:
-        return work(self._open())
-
     def _open(self) -> pygit2.Repository:
         """The local copy; made if it is not there."""
-        path = self._repository_path()
+        path = self._claimed().copy
         try:
             with self._files:
                 if not (path / "HEAD").exists():
@@ -184,23 +178,12 @@ class Mirror:
         except (pygit2.GitError, OSError) as exc:
             raise Damaged(f"the local copy of {self.url} cannot be opened: {exc}") from exc
 
-    def _repository_path(self) -> Path:
+    def _claimed(self) -> Slot:
         with self._files:
             if self._slot is None:
                 self._slot = Slot(self._directory)
-                clear_leftovers(self._slot.path / "git")
-            return self._slot.path / "git"
-
-    def _discard(self) -> None:
-        path = self._repository_path()
-        self._generation += 1
-        try:
-            with self._files:
-                shutil.rmtree(path)
-        except FileNotFoundError:
-            return
-        except OSError as exc:
-            raise Unavailable(f"the damaged mirror of {self.url} cannot be removed: {exc.strerror}") from exc
+                clear_leftovers(self._slot.copy)
+            return self._slot
 
 
 def _target(repository: pygit2.Repository, ref: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 from dag_common.errors import Unavailable
@@ -22,13 +23,42 @@ class Slot:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self.path, self._lock = _take(directory)
-            self.path.mkdir(exist_ok=True)
+            self._generation = _latest(self.path)
         except OSError as exc:
             raise Unavailable(f"the mirror directory {directory} cannot be used: {exc.strerror}") from exc
+
+    @property
+    def generation(self) -> int:
+        """The number of the copy in use."""
+        return self._generation
+
+    @property
+    def copy(self) -> Path:
+        """Where the copy in use lies, or is to be made."""
+        return self.path / str(self._generation)
+
+    def abandon(self) -> None:
+        """Remove the copy in use; the next one lies elsewhere.
+
+        libgit2 remembers pack files by path for as long as anybody in the process has one open
+        (libgit2, src/libgit2/mwindow.c), so a copy made anew in the same place would still look damaged.
+        """
+        gone = self.copy
+        self._generation += 1
+        shutil.rmtree(gone, ignore_errors=True)
 
     def release(self) -> None:
         """Let another process have the slot; its content stays."""
         os.close(self._lock)
+
+
+def _latest(path: Path) -> int:
+    """The newest copy's number; older ones, left by a process killed while it removed them, go."""
+    path.mkdir(exist_ok=True)
+    numbers = sorted(int(child.name) for child in path.iterdir() if child.name.isdecimal())
+    for number in numbers[:-1]:
+        shutil.rmtree(path / str(number), ignore_errors=True)
+    return numbers[-1] if numbers else 0
 
 
 def _take(directory: Path) -> tuple[Path, int]:

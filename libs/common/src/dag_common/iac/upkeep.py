@@ -39,7 +39,8 @@ def pack(repository: Path) -> bool:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
     }
-    command = [git, "-C", str(repository), "-c", "gc.autoDetach=false", "gc", "--quiet", "--auto"]
+    limits = ("-c", f"gc.auto={_LOOSE}", "-c", f"gc.autoPackLimit={_PACKS}", "-c", "gc.autoDetach=false")
+    command = [git, "-C", str(repository), *limits, "gc", "--quiet", "--auto"]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603 - fixed arguments
     except (OSError, subprocess.TimeoutExpired):
@@ -50,9 +51,9 @@ def pack(repository: Path) -> bool:
 def clear_leftovers(repository: Path) -> None:
     """Remove locks and half-written files; only for the one process that holds the repository's slot.
 
-    libgit2 names its temporary files `*_git2_XXXXXX` (libgit2, src/util/futils.c), git `tmp_*`.
+    libgit2 names its temporary files `*_git2_<random>` (libgit2, src/util/futils.c), git `tmp_*`.
     """
-    patterns = ("**/*.lock", "**/*_git2_??????", "objects/**/tmp_*", "gc.pid")
+    patterns = ("**/*.lock", "**/*_git2_*", "objects/**/tmp_*", "gc.pid")
     try:
         for leftover in [path for pattern in patterns for path in repository.glob(pattern)]:
             leftover.unlink(missing_ok=True)
