@@ -51,9 +51,9 @@ def read_directory(
 
 def read_file(repository: pygit2.Repository, root: str, path: str, *, max_bytes: int = MAX_BYTES) -> bytes | None:
     """One file of the tree `root`; None if nothing is there. Raises as `read_directory` does."""
-    directory, _, name = path.rpartition("/")
+    *directories, name = segments(path)
     with undamaged():
-        tree_id = find_directory(repository, root, directory) if directory else root
+        tree_id = find_directory(repository, root, "/".join(directories)) if directories else root
         tree = _tree(repository, pygit2.Oid(hex=tree_id)) if tree_id else {}
         if name not in tree:
             return None
