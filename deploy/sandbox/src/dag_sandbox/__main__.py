@@ -1,0 +1,7 @@
+"""`python -m dag_sandbox demo | up | world | ready`."""
+
+from __future__ import annotations
+
+from dag_sandbox.command import main
+
+main()

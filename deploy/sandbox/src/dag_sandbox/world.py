@@ -1,0 +1,96 @@
+"""The whole sandbox in one context: git host, CI provider, cluster with Flux, and the registry that knows them.
+
+async with world(Path("sandbox"), Path("registry"), Ground()) as addresses:
+...
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp
+
+from dag_sandbox.addresses import GIT_PASSWORD, GIT_USER, IAC, Addresses
+from dag_sandbox.cluster.api import ClusterApp
+from dag_sandbox.cluster.double import ClusterDouble
+from dag_sandbox.front import Front
+from dag_sandbox.githost import GitHost
+from dag_sandbox.gitlab import GitLabDouble
+from dag_sandbox.gitlab_app import app as gitlab_app
+from dag_sandbox.registration import write_registry
+from dag_sandbox.serving import serve
+
+PARTS: Final = ("front", "git", "gitlab", "cluster")
+"""In the order of their ports."""
+
+README = b"""# Infrastructure as code of the sandbox
+
+`clusters/sandbox/<environment>/<app>` holds the chart that runs there. DAG writes it, Flux follows it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where the sandbox listens: `port` and the three after it (0: any free ones), told to others as `name`."""
+
+    host: str = "127.0.0.1"
+    name: str = "127.0.0.1"
+    port: int = 0
+
+    def part(self, number: int) -> Ground:
+        """The ground of one part."""
+        return replace(self, port=self.port + number if self.port else 0)
+
+
+@asynccontextmanager
+async def world(directory: Path, registry: Path, ground: Ground) -> AsyncIterator[Addresses]:
+    """Run a sandbox whose repositories lie in `directory`/git; `registry` gets a file that lets DAG deploy to it.
+
+    Raises OSError if a port is taken, `Unavailable` if the `git` command is missing.
+    """
+    async with AsyncExitStack() as stack:
+        front, gitlab, cluster = Front(), GitLabDouble(), ClusterDouble("sandbox")
+        host = GitHost(directory / "git", user=GIT_USER, password=GIT_PASSWORD)
+        apps: tuple[ASGIApp, ...] = (front.app(), host.app, gitlab_app(gitlab), ClusterApp(cluster))
+        urls = [await _serve(stack, app, ground.part(number)) for number, app in enumerate(apps)]
+        addresses = Addresses(**dict(zip(PARTS, urls, strict=True)))
+        gitlab.url = gitlab.issuer.url = addresses.gitlab
+        host.base_url = addresses.git
+        await _seed(host)
+        write_registry(registry, addresses, cluster.token)
+        front.addresses = addresses
+        yield addresses
+
+
+def free_port(*, prefer: int = 0, count: int = 1) -> int:
+    """`prefer` if it and the ports after it, `count` in all, are free; else the number of some free port."""
+    if prefer and all(_is_free(prefer + number) for number in range(count)):
+        return prefer
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+async def _serve(stack: AsyncExitStack, app: ASGIApp, ground: Ground) -> str:
+    url = await stack.enter_async_context(serve(app, host=ground.host, port=ground.port))
+    return f"http://{ground.name}:{urlsplit(url).port}"
+
+
+async def _seed(host: GitHost) -> None:
+    """The IaC repository with a first commit, unless it has one from an earlier run."""
+    await host.create(IAC)
+    if not host.repository(IAC).tip():
+        await host.commit(IAC, {"README.md": README}, message="Begin")
