@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 from servers.databases import fresh_database
 from servers.keeper import VARIABLES, Keeper, bring_servers
+from servers.namespaces import fresh_namespace
 from servers.reachable import NotHere
 
 from dag_common.store.database import Database
@@ -58,8 +59,15 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def amqp_url() -> str:
-    """The broker, shared by all tests: keep to names that begin with `namespace`."""
+    """The broker, shared by all tests: use it with `amqp_namespace`."""
     return _address("amqp")
+
+
+@pytest.fixture
+async def amqp_namespace(amqp_url: str) -> AsyncIterator[str]:
+    """A prefix for names on the broker; what stands under it is deleted after the test."""
+    async with fresh_namespace(amqp_url) as namespace:
+        yield namespace
 
 
 def _address(server: str) -> str:

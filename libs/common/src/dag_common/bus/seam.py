@@ -18,28 +18,50 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str = ""
 
 
-class Delivery(Protocol):
-    """A message in hand. Exactly one of the three is called, once; a delivery dropped unsettled comes again."""
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A message no handler could take: which queue it was for, why it was set aside, at which attempt."""
 
     message: Message
+    queue: str
+    reason: str
     attempt: int
-    """1 for the first delivery; counts redeliveries and retries."""
+
+
+class Delivery(Protocol):
+    """A message in hand, to be settled once, by one of the three. Dropped unsettled, it comes again.
+
+    When the connection it came by is lost, settling does nothing: the message comes again anyway.
+    """
+
+    @property
+    def message(self) -> Message:
+        """What was sent."""
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first delivery; counts redeliveries and retries."""
 
     async def ack(self) -> None:
         """Done: the message is gone."""
 
     async def retry(self, delay: float) -> None:
-        """Not now: the message comes again after about `delay` seconds."""
+        """Not now: the message comes again, as the next attempt, after about `delay` seconds (at most 5 minutes).
+
+        Raises `Unavailable` if that cannot be arranged; the message is then still in hand.
+        """
 
     async def dead_letter(self, reason: str) -> None:
-        """Cannot be handled: the message goes to the dead letters with the reason."""
+        """Cannot be handled: the message goes to the dead letters. Raises `Unavailable` as `retry` does."""
 
 
 class Bus(Protocol):
     """Publish with confirms, consume from shared queues, follow everything."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Publish to every queue bound to the routing keys; returns when all are confirmed. Raises `Unavailable`."""
+        """Publish, in order, to every queue bound to the routing keys; returns when all are confirmed.
+
+        Raises `Unavailable` within a bounded time; some of the messages may have got through then.
+        """
 
     async def send(self, queue: str, message: Message) -> None:
         """Publish straight to one work queue, confirmed. Raises `Unavailable`."""
@@ -47,26 +69,32 @@ class Bus(Protocol):
     def consume(self, queue: str, *, prefetch: int) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
         """Compete for a work queue's messages; at most `prefetch` are unsettled at once.
 
-        The iterator survives lost connections (unsettled messages come again) and ends when the context is
-        left. Leaving it gives unsettled messages back.
+        The iterator outlives lost connections (unsettled messages come again) and does not end by itself.
+        Leaving the context gives unsettled messages back.
         """
 
     def follow(self) -> AbstractAsyncContextManager[AsyncIterator[Message | None]]:
-        """Every message published from now on, on a queue of one's own, acknowledged on receipt.
+        """Every message published, on a queue of one's own, acknowledged on receipt.
 
-        `None` is handed out after a reconnection: messages may have been missed, ask the log.
+        `None` comes first, and again whenever messages may have been missed (a new connection, a reader that
+        is too slow): what was published after it is followed, what was published before is in the log.
         """
 
-    async def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
-        """Look at the oldest dead letters without removing them."""
+    async def ping(self) -> None:
+        """Raises `Unavailable` when the broker does not answer."""
 
     async def close(self) -> None:
         """Close connections; unsettled messages come again elsewhere."""
 
 
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A message no handler could take: which queue it was for and why it was set aside."""
+class DeadLetters(Protocol):
+    """What no handler could take, for an operator to look at and to try again."""
 
-    message: Message
-    queue: str
-    reason: str
+    async def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """Look at some, about the oldest first, without removing them. Raises `Unavailable`."""
+
+    async def replay(self, limit: int) -> int:
+        """Send some, about the oldest first, back to the queues they came from, as first attempts; returns how many.
+
+        Raises `Unavailable`; what was not sent back by then is still a dead letter.
+        """

@@ -1,0 +1,172 @@
+"""The bus on RabbitMQ 3.10 to 4.x, with nothing that needs a plugin.
+
+Plain connections that we make again ourselves, not aio-pika's robust ones: those restore channels and
+consumers behind our back, while here a lost channel must be seen (what it held comes again, what was
+being published is in doubt, and a follower must be told to ask the log).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.exceptions import ChannelInvalidStateError
+
+from dag_common.bus.amqp_consumer import Subscription, subscribed
+from dag_common.bus.amqp_link import Link, mapped_errors
+from dag_common.bus.amqp_publisher import Publisher
+from dag_common.bus.amqp_topology import SETTLE_SECONDS, Topology
+from dag_common.bus.amqp_wire import attempt_of, from_amqp, from_dead_letter, to_amqp, to_dead_letter
+from dag_common.bus.inbox import Arrivals, Inbox
+from dag_common.bus.seam import DeadLetter, Message
+from dag_common.contracts.topology import BINDINGS, DEAD_LETTERS
+from dag_common.errors import Unavailable
+
+log = structlog.get_logger()
+
+RETRY_LIMIT_SECONDS: Final = 300.0
+
+
+@dataclass(slots=True, eq=False)
+class AmqpDelivery:
+    """A message in hand, and the channel it must be answered on."""
+
+    message: Message
+    attempt: int
+    _queue: str
+    _incoming: AbstractIncomingMessage
+    _publisher: Publisher
+
+    async def ack(self) -> None:
+        """Done."""
+        try:
+            with mapped_errors():
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    await self._incoming.ack()
+        except Unavailable:
+            log.info("acknowledgement_lost", queue=self._queue, message_id=self.message.id)
+
+    async def retry(self, delay: float) -> None:
+        """Put a copy into a waiting room, confirmed, then acknowledge the original."""
+        delay = min(max(delay, 0.0), RETRY_LIMIT_SECONDS)
+        copy = to_amqp(self.message, attempt=self.attempt + 1, expires_after=delay)
+        if self._in_hand():
+            await self._publisher.to_waiting_room(self._queue, copy, delay)
+            await self.ack()
+
+    async def dead_letter(self, reason: str) -> None:
+        """Put a copy with the reason to the dead letters, confirmed, then acknowledge the original."""
+        letter = DeadLetter(message=self.message, queue=self._queue, reason=reason, attempt=self.attempt)
+        if self._in_hand():
+            await self._publisher.to_queue(DEAD_LETTERS, to_dead_letter(letter))
+            await self.ack()
+
+    def _in_hand(self) -> bool:
+        try:
+            return not self._incoming.channel.is_closed
+        except ChannelInvalidStateError:
+            return False
+
+
+class AmqpBus:
+    """The bus on one broker. Connections are made when needed: a broker that is down at start is waited for in use.
+
+    `namespace` prefixes every name, for installations that share a virtual host.
+    """
+
+    def __init__(self, url: str, *, namespace: str = "") -> None:
+        """Raises `Invalid` when the URL is not one; connects to nothing yet."""
+        self._topology = Topology(namespace)
+        self._publisher = Publisher(url, self._topology)
+        self._link = Link(url, "consumer")
+
+    @property
+    def connected(self) -> bool:
+        """Whether both connections stand, as far as we know."""
+        return self._link.connected and self._publisher.link.connected
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Publish in order, pipelined; returns when the broker has confirmed all. Raises `Unavailable`."""
+        await self._publisher.to_exchange((message.routing_key, to_amqp(message)) for message in messages)
+
+    async def send(self, queue: str, message: Message) -> None:
+        """Publish straight to one work queue, confirmed. Raises `Unavailable`."""
+        await self._publisher.to_queue(queue, to_amqp(message))
+
+    @asynccontextmanager
+    async def consume(self, queue: str, *, prefetch: int) -> AsyncIterator[AsyncIterator[AmqpDelivery]]:
+        """Compete for a work queue's messages."""
+        arrivals: Arrivals[AmqpDelivery] = Arrivals()
+
+        async def prepare(channel: AbstractChannel) -> AbstractQueue:
+            await channel.set_qos(prefetch, timeout=SETTLE_SECONDS)
+            await self._topology.declare(channel)
+            return await channel.get_queue(self._topology.name(queue), ensure=False)
+
+        def receive(incoming: AbstractIncomingMessage) -> None:
+            message, attempt = from_amqp(incoming), attempt_of(incoming)
+            arrivals.put(AmqpDelivery(message, attempt, queue, incoming, self._publisher))
+
+        async with subscribed(self._link, Subscription(queue, prepare, receive, arrivals.drop)):
+            yield arrivals
+
+    @asynccontextmanager
+    async def follow(self) -> AsyncIterator[AsyncIterator[Message | None]]:
+        """Every message from each `None` on."""
+        inbox: Inbox[Message] = Inbox()
+
+        async def prepare(channel: AbstractChannel) -> AbstractQueue:
+            queue = await self._topology.declare_feed(channel)
+            inbox.missed()
+            return queue
+
+        def receive(incoming: AbstractIncomingMessage) -> None:
+            inbox.put(from_amqp(incoming))
+
+        async with subscribed(
+            self._link, Subscription("feed", prepare, receive, lost=lambda: None, acknowledged=False)
+        ):
+            yield inbox
+
+    async def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        """Look at some dead letters: fetched, and given back when the channel closes."""
+        async with self._link.channel() as channel:
+            return [letter async for letter, _ in self._fetch_dead_letters(channel, limit)]
+
+    async def replay(self, limit: int) -> int:
+        """Send dead letters back to their queues, each confirmed before it is taken off."""
+        replayed = 0
+        async with self._link.channel() as channel:
+            async for letter, incoming in self._fetch_dead_letters(channel, limit):
+                if letter.queue not in BINDINGS:
+                    log.warning("dead_letter_left", queue=letter.queue, message_id=letter.message.id)
+                    continue
+                await self.send(letter.queue, letter.message)
+                await incoming.ack()
+                replayed += 1
+        return replayed
+
+    async def ping(self) -> None:
+        """Raises `Unavailable` when the broker cannot be published to."""
+        await self._publisher.ping()
+
+    async def close(self) -> None:
+        """Close both connections."""
+        await self._publisher.close()
+        await self._link.close()
+
+    async def _fetch_dead_letters(
+        self, channel: AbstractChannel, limit: int
+    ) -> AsyncIterator[tuple[DeadLetter, AbstractIncomingMessage]]:
+        await self._topology.declare(channel)
+        queue = await channel.get_queue(self._topology.name(DEAD_LETTERS), ensure=False)
+        for _ in range(limit):
+            incoming = await queue.get(fail=False, timeout=SETTLE_SECONDS)
+            if incoming is None:
+                return
+            yield from_dead_letter(incoming, self._topology), incoming

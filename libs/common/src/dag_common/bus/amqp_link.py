@@ -1,0 +1,122 @@
+"""A connection to RabbitMQ that is made when it is needed and made again when it was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, ChannelPreconditionFailed
+
+from dag_common.errors import DagError, Invalid, Unavailable
+
+CONNECT_SECONDS: Final = 5.0
+HEARTBEAT_SECONDS: Final = 10
+"""RabbitMQ calls 5 to 20 s best for noticing a dead peer (rabbitmq-website `docs/heartbeats.md`)."""
+
+_LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
+"""aiormq raises RuntimeError when a connection closes while a channel is being opened on it (`connection.py`)."""
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Driver errors come out as `Unavailable`; the sentence never holds the address or a password."""
+    try:
+        yield
+    except DagError:
+        raise
+    except asyncio.CancelledError as exc:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        # The driver cancels what waits on a channel that closes (aiormq `abc.py`, TaskWrapper.throw).
+        raise Unavailable("the message broker's connection was lost") from exc
+    except ChannelPreconditionFailed as exc:
+        raise Unavailable(
+            f"the message broker holds an exchange or queue of ours with other settings: {exc.args[0]}; "
+            "let the queue run empty, delete it, and it is made anew; or use another virtual host"
+        ) from exc
+    except _LOST as exc:
+        raise Unavailable(f"the message broker cannot be asked ({type(exc).__name__})") from exc
+
+
+class Link:
+    """At most one open connection at a time. `purpose` names it in RabbitMQ's list of connections."""
+
+    def __init__(self, url: str, purpose: str) -> None:
+        self._url = _checked(url)
+        self._purpose = purpose
+        self._connection: AbstractConnection | None = None
+        self._connecting = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands, as far as we know; a silent network is noticed by heartbeat."""
+        return self._connection is not None and not self._connection.is_closed
+
+    async def connection(self) -> AbstractConnection:
+        """The open connection; raises `Unavailable` if there is none within 5 s."""
+        if self._closed:
+            raise Unavailable("the message bus of this process is closed")
+        async with self._connecting:
+            if self._connection is None or self._connection.is_closed:
+                with mapped_errors():
+                    self._connection = await self._connect()
+            return self._connection
+
+    @asynccontextmanager
+    async def channel(self, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
+        """A channel of one's own, closed afterwards. Raises `Unavailable`."""
+        connection = await self.connection()
+        with mapped_errors():
+            async with asyncio.timeout(CONNECT_SECONDS):
+                channel = await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        try:
+            with mapped_errors():
+                yield channel
+        finally:
+            await _close(channel)
+
+    async def close(self) -> None:
+        """Close for good."""
+        self._closed = True
+        await self.drop()
+
+    async def drop(self) -> None:
+        """Give up the connection in doubt; the next use makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _close(connection)
+
+    async def _connect(self) -> AbstractConnection:
+        return await aio_pika.connect(
+            self._url, timeout=CONNECT_SECONDS, client_properties={"connection_name": f"dag {self._purpose}"}
+        )
+
+
+async def _close(closable: AbstractChannel | AbstractConnection) -> None:
+    """Close within a bound; what cannot be closed properly is gone already or will be by heartbeat."""
+    try:
+        with mapped_errors():
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await closable.close()
+    except Unavailable:
+        return
+
+
+def _checked(url: str) -> str:
+    try:
+        address = urlsplit(url)
+        well_formed = address.scheme in ("amqp", "amqps") and address.hostname and (address.port or True)
+    except ValueError:
+        well_formed = False
+    if not well_formed:
+        raise Invalid("the AMQP address is not a URL like amqp://user:password@host:5672/vhost")
+    if "heartbeat" in parse_qs(address.query):
+        return url
+    query = f"{address.query}&heartbeat={HEARTBEAT_SECONDS}".lstrip("&")
+    return urlunsplit(address._replace(query=query))

@@ -1,0 +1,79 @@
+"""Publishing with confirms: many in flight, all confirmed or `Unavailable`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from contextlib import AsyncExitStack
+from typing import Final
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractExchange
+
+from dag_common.bus.amqp_link import Link, mapped_errors
+from dag_common.bus.amqp_topology import Topology
+
+CONFIRM_SECONDS: Final = 10.0
+"""How long a batch may take to be confirmed; a broker under a memory or disk alarm never answers."""
+
+
+class Publisher:
+    """One confirming channel on a connection of its own: an alarm that stops publishing must not stop acknowledging."""
+
+    def __init__(self, url: str, topology: Topology) -> None:
+        self.link = Link(url, "publisher")
+        self._topology = topology
+        self._open = AsyncExitStack()
+        self._channel: AbstractChannel | None = None
+        self._exchange: AbstractExchange | None = None
+        self._opening = asyncio.Lock()
+
+    async def to_exchange(self, messages: Iterable[tuple[str, aio_pika.Message]]) -> None:
+        """Publish (routing key, message) in order; nobody need be bound to a key."""
+        _, exchange = await self._ready()
+        await self._confirmed(exchange.publish(message, key, mandatory=False) for key, message in messages)
+
+    async def to_queue(self, plain: str, message: aio_pika.Message) -> None:
+        """Publish straight to a queue of the topology."""
+        channel, _ = await self._ready()
+        await self._put(channel, self._topology.name(plain), message)
+
+    async def to_waiting_room(self, plain: str, message: aio_pika.Message, delay: float) -> None:
+        """Publish so that the message comes to the queue after about `delay` seconds."""
+        channel, _ = await self._ready()
+        with mapped_errors():
+            room = await self._topology.declare_waiting_room(channel, plain, delay)
+        await self._put(channel, room, message)
+
+    async def ping(self) -> None:
+        """Raises `Unavailable` when there is no channel to publish on and none can be had."""
+        await self._ready()
+
+    async def close(self) -> None:
+        """Close the channel and the connection."""
+        await self._open.aclose()
+        await self.link.close()
+
+    async def _put(self, channel: AbstractChannel, name: str, message: aio_pika.Message) -> None:
+        await self._confirmed([channel.default_exchange.publish(message, name, mandatory=True)])
+
+    async def _confirmed(self, publishing: Iterable[Awaitable[object]]) -> None:
+        with mapped_errors():
+            try:
+                async with asyncio.timeout(CONFIRM_SECONDS):
+                    answers = await asyncio.gather(*publishing, return_exceptions=True)
+            except TimeoutError:
+                await self.link.drop()
+                raise
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
+
+    async def _ready(self) -> tuple[AbstractChannel, AbstractExchange]:
+        async with self._opening:
+            if self._channel is None or self._exchange is None or self._channel.is_closed:
+                await self._open.aclose()
+                self._channel = await self._open.enter_async_context(self.link.channel(confirms=True))
+                with mapped_errors():
+                    self._exchange = await self._topology.declare(self._channel)
+            return self._channel, self._exchange
