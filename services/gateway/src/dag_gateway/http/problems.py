@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -80,6 +81,10 @@ def _headers(error: Exception) -> dict[str, str]:
 
 
 async def _told(_request: Request, error: Exception) -> Response:
+    """What is ours to tell; the rest goes on to whoever logs it."""
+    if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise error
+    structlog.contextvars.bind_contextvars(problem=str(error))
     return problem(error)
 
 

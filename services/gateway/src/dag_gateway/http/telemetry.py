@@ -26,7 +26,7 @@ OPEN = "/api/deployments/{id}/events"
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
-_BOUND_LATER: Final = ("app", "job_id", "branch", "environment", "deployment_id")
+_BOUND_LATER: Final = ("app", "job_id", "branch", "environment", "deployment_id", "problem")
 """Bound below us; a pipelined request begins in its predecessor's context (uvicorn, httptools_impl.py)."""
 
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})

@@ -1,0 +1,75 @@
+"""The gateway's HTTP application with whatever behind it a test gives."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+import httpx
+from starlette.applications import Starlette
+
+from dag_common.bus.seam import Bus
+from dag_common.contracts.events import DeploymentId
+from dag_common.runtime.health import Check, Health
+from dag_common.store.database import Database
+from dag_gateway.admission import Asked
+from dag_gateway.feed import Feed
+from dag_gateway.handlers import RequestDeployment
+from dag_gateway.http.app import Endpoints, application
+from dag_gateway.http.deployments import DeploymentEndpoints
+from dag_gateway.http.jobs import JobEndpoints
+from dag_gateway.http.operators import Operators
+from dag_gateway.http.streams import EventStreams, ReadStream
+from dag_gateway.queries.iac import DeployedChart
+
+T = TypeVar("T")
+ID = DeploymentId("01924f5a-7b3c-7d8e-9f1a-2b3c4d5e6f7a")
+MAX_CHART = 64 * 1024
+CHART = b"\x1f\x8bnot unpacked here"
+FORM = {"repoUrl": "https://git.example.com/a/b", "jobId": "42", "jobToken": "planted-job-token", "version": "1.2.3"}
+JOB = {name: FORM[name] for name in ("repoUrl", "jobId", "jobToken")}
+
+
+class Behind:
+    """Stands where handlers and queries stand: remembers what was asked, answers or raises what it is told to."""
+
+    def __init__(self) -> None:
+        self.commands: list[RequestDeployment] = []
+        self.asked: list[Asked] = []
+        self.error: Exception | None = None
+
+    async def deploy(self, command: RequestDeployment) -> DeploymentId:
+        self.commands.append(command)
+        return self._answer(ID)
+
+    async def chart(self, asked: Asked) -> DeployedChart:
+        self.asked.append(asked)
+        return self._answer(DeployedChart("shop", CHART))
+
+    async def values(self, asked: Asked) -> bytes:
+        self.asked.append(asked)
+        return self._answer(b'{"replicaCount":3}')
+
+    def _answer(self, value: T) -> T:
+        if self.error is not None:
+            raise self.error
+        return value
+
+
+async def _nothing(*_: object) -> Any:
+    raise AssertionError("not asked in this test")
+
+
+def app_over(behind: Behind, *, checks: Mapping[str, Check] | None = None, read: ReadStream = _nothing) -> Starlette:
+    feed = Feed(cast("Bus", None), cast("Database", None))
+    jobs = JobEndpoints(behind.deploy, behind.chart, behind.values, max_chart_bytes=MAX_CHART)
+    endpoints = Endpoints(jobs, DeploymentEndpoints(_nothing, _nothing, Operators([])), EventStreams(feed, read))
+    return application(endpoints, Health(checks or {}))
+
+
+@asynccontextmanager
+async def client_of(app: Callable[..., Awaitable[None]]) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://dag.test") as client:
+        yield client
