@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pygit2.enums import FileMode
 
 from dag_common.errors import Invalid, TooLarge
+from dag_common.iac.damage import Damaged
 from dag_common.iac.tree import (
     empty_tree,
     find_directory,
@@ -20,7 +21,6 @@ from dag_common.iac.tree import (
     segments,
     write_directory,
 )
-from dag_common.iac.wire import Damaged
 
 NAMES = st.sampled_from(["a", "b", "c", "values.yaml", "ünïcode", "with space"])
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)

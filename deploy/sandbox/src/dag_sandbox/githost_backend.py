@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Backend:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env={**self._environment(request), **environment},
+                start_new_session=True,
             )
             feeding = asyncio.create_task(_feed(request, process))
             try:
@@ -119,7 +121,8 @@ async def _rest(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None and (process.stdout is None or not process.stdout.at_eof()):
+    """Let a process whose answer was read end by itself; kill any other, with the ones it started."""
+    if process.stdout is None or not process.stdout.at_eof():
         with suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

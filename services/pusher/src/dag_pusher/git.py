@@ -11,13 +11,13 @@ import pygit2
 
 from dag_common.contracts.events import DeploymentId
 from dag_common.errors import Conflict, Invalid
+from dag_common.iac.damage import undamaged
 from dag_common.iac.mirror import Mirror, Tip, Upstream
 from dag_common.iac.tree import (
     empty_tree,
     find_directory,
     read_file,
     replace_directory,
-    undamaged,
     write_directory,
 )
 from dag_common.iac.wire import LostTouch

@@ -14,10 +14,10 @@ import pygit2
 import structlog
 
 from dag_common.iac.access import AccessSource
+from dag_common.iac.damage import Damaged, undamaged
 from dag_common.iac.slot import Slot
-from dag_common.iac.tree import undamaged
 from dag_common.iac.upkeep import clear_leftovers, crowded, pack
-from dag_common.iac.wire import Damaged, PushReport, Wire
+from dag_common.iac.wire import PushReport, Wire
 
 log = structlog.get_logger()
 T = TypeVar("T")

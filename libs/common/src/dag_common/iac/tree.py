@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +10,7 @@ import pygit2
 from pygit2.enums import FileMode, ObjectType
 
 from dag_common.errors import Invalid, TooLarge
-from dag_common.iac.wire import Damaged
+from dag_common.iac.damage import Damaged, undamaged
 
 MAX_FILES: Final = 10_000
 MAX_BYTES: Final = 100 * 1024 * 1024
@@ -181,12 +180,3 @@ def _not_plain(path: str, mode: int, segment: str = "") -> Invalid:
     if mode == FileMode.COMMIT:
         return Invalid(f"{where} resolves outside the repository: a submodule is another repository")
     return Invalid(f"{where} is not a directory" if mode in _PLAIN else f"{where} is not a file")
-
-
-@contextmanager
-def undamaged() -> Iterator[None]:
-    """Objects that are missing or unreadable mean that the local copy is damaged."""
-    try:
-        yield
-    except (pygit2.GitError, KeyError, OSError) as exc:
-        raise Damaged(f"the local copy of the IaC repository cannot be read: {exc}") from exc

@@ -14,6 +14,7 @@ from dag_common.errors import Conflict, DagError, Unavailable
 from dag_common.iac import library
 from dag_common.iac.access import AccessSource, public_url
 from dag_common.iac.callbacks import CHECK, Callbacks
+from dag_common.iac.damage import Damaged
 
 _STALE = ("non-fastforwardable reference", "contains commits that are not present locally")
 _AUTOMATIC_PROXY: Final = True
@@ -21,10 +22,6 @@ _AUTOMATIC_PROXY: Final = True
 
 _LOCAL = frozenset({4, 5, 6, 7, 9, 11, 14, 15})
 """Errors of our own disk: reference, zlib, repository, config, odb, object, tree, indexer (include/git2/errors.h)."""
-
-
-class Damaged(Unavailable):
-    """The local copy cannot be used as it is: clone it anew and try again."""
 
 
 class LostTouch(Unavailable):
