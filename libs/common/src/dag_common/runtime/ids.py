@@ -30,3 +30,8 @@ def new_traceparent() -> str:
 def jitter(seconds: float) -> float:
     """A random duration in [seconds/2, seconds): spreads retries that began together."""
     return seconds * (0.5 + _RANDOM.random() / 2)
+
+
+def between(low: float, high: float) -> float:
+    """A random duration in [low, high]: the step of a decorrelated-jitter backoff."""
+    return _RANDOM.uniform(low, high)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from dag_monitor.cluster.resources import Object, Query, Resource
 
 _PAGE: Final = 500
 _LISTS_TRIED: Final = 3
+_TYPES: Final = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"}
 _AT_ONCE: Final = 4
 _CONNECT_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 60.0
@@ -84,8 +85,11 @@ class ClusterClient:
         headers = {"Accept": _accept(query, ""), "Accept-Encoding": "identity"}
         path, parameters = query.resource.path(query.namespace), _watch_parameters(query, start)
         request = _Request("GET", path, headers, parameters, read_seconds=start.idle_seconds)
-        async with self._answered(attempt, request) as response:
-            yield _events(attempt, response)
+        async with (
+            self._answered(attempt, request) as response,
+            contextlib.aclosing(_events(attempt, response)) as events,
+        ):
+            yield events
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """One object."""
@@ -113,10 +117,12 @@ class ClusterClient:
                 attempt, _Request("GET", query.resource.path(query.namespace), headers, parameters)
             )
             items += [_complete(query, item) for item in page.get("items") or []]
-            metadata = page.get("metadata") or {}
+            if not _versioned(page):
+                raise Unreadable(f"{attempt}: the answer is a list without a resource version")
+            metadata = page["metadata"]
             token = metadata.get("continue", "")
             if not token:
-                return Listing(items, metadata.get("resourceVersion", ""))
+                return Listing(items, metadata["resourceVersion"])
 
     async def _asked(self, attempt: Attempt, request: _Request) -> Object:
         async with self._turns, self._answered(attempt, request) as response:
@@ -163,7 +169,7 @@ class _Request:
     read_seconds: float = _READ_SECONDS
 
 
-async def _events(attempt: Attempt, response: httpx.Response) -> AsyncIterator[WatchEvent]:
+async def _events(attempt: Attempt, response: httpx.Response) -> AsyncGenerator[WatchEvent]:
     async for line in lines.split(response.aiter_bytes()):
         event = _object(attempt, line)
         obj = event.get("object")
@@ -172,7 +178,14 @@ async def _events(attempt: Attempt, response: httpx.Response) -> AsyncIterator[W
         if event.get("type") == "ERROR":
             code = obj.get("code")
             raise failures.classified(attempt, code if isinstance(code, int) else 500, obj)
-        yield WatchEvent(str(event.get("type")), obj)
+        if event.get("type") not in _TYPES or not _versioned(obj):
+            raise Unreadable(f"{attempt}: a line that is no watch event (type {event.get('type')!r})")
+        yield WatchEvent(event["type"], obj)
+
+
+def _versioned(obj: Object) -> bool:
+    metadata = obj.get("metadata")
+    return isinstance(metadata, dict) and bool(metadata.get("resourceVersion"))
 
 
 def _object(attempt: Attempt, document: bytes) -> Object:
