@@ -1,0 +1,149 @@
+"""What the bus on RabbitMQ does when the connection breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+import aio_pika
+import pytest
+from servers.wire import Wire, wire_to
+
+from dag_common.bus.amqp import AmqpBus
+from dag_common.bus.seam import Message
+from dag_common.contracts.topology import DEAD_LETTERS, PUSHER_QUEUE
+from dag_common.errors import Invalid, Unavailable
+
+
+@pytest.fixture
+async def wire(amqp_url: str) -> AsyncIterator[Wire]:
+    async with wire_to(amqp_url) as wire:
+        yield wire
+
+
+@pytest.fixture
+async def bus(wire: Wire, amqp_namespace: str) -> AsyncIterator[AmqpBus]:
+    bus = AmqpBus(wire.url, namespace=amqp_namespace)
+    yield bus
+    await bus.close()
+
+
+def messages(count: int) -> list[Message]:
+    return [Message(id=str(uuid.uuid4()), routing_key="deployment.requested", body=b"{}") for _ in range(count)]
+
+
+async def persistently(attempt: Callable[[], Awaitable[None]]) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(Unavailable):
+                return await attempt()
+            await asyncio.sleep(0.05)
+
+
+async def test_publishing_without_a_broker_is_unavailable_and_works_again_when_it_is_back(
+    bus: AmqpBus, wire: Wire
+) -> None:
+    await bus.publish(messages(1))
+    assert bus.connected is False, "nothing is consumed yet"
+    wire.cut()
+    with pytest.raises(Unavailable):
+        await bus.publish(messages(1))
+    with pytest.raises(Unavailable, match="cannot be asked") as failure:
+        await bus.publish(messages(1))
+    assert "guest" not in str(failure.value)
+    await wire.mend()
+    await persistently(bus.ping)
+    await bus.publish(messages(1))
+
+
+async def test_a_consumer_goes_on_after_the_broker_was_away_and_loses_nothing(bus: AmqpBus, wire: Wire) -> None:
+    sent = messages(4)
+    await bus.publish(sent)
+    async with bus.consume(PUSHER_QUEUE, prefetch=2) as deliveries:
+        async with asyncio.timeout(10):
+            done = await anext(deliveries)
+            await done.ack()
+            stale = await anext(deliveries)
+        wire.cut()
+        with suppress(Unavailable):
+            await stale.ack()
+        await wire.mend()
+        got = {}
+        async with asyncio.timeout(20):
+            while len(got) < 3:
+                delivery = await anext(deliveries)
+                got[delivery.message.id] = delivery.attempt
+                await delivery.ack()
+    assert set(got) == {message.id for message in sent[1:]}
+    assert got[stale.message.id] == 2
+
+
+async def test_a_batch_cut_off_mid_way_is_either_confirmed_or_unavailable(bus: AmqpBus, wire: Wire) -> None:
+    await bus.ping()
+    sent = messages(3000)
+    publishing = asyncio.create_task(bus.publish(sent))
+    await asyncio.sleep(0)
+    wire.drop()
+    with pytest.raises(Unavailable):
+        await publishing
+    await persistently(lambda: bus.publish(sent))
+    seen: set[str] = set()
+    async with bus.consume(PUSHER_QUEUE, prefetch=200) as deliveries, asyncio.timeout(60):
+        while len(seen) < len(sent):
+            delivery = await anext(deliveries)
+            seen.add(delivery.message.id)
+            await delivery.ack()
+    assert seen == {message.id for message in sent}
+
+
+async def test_a_follower_is_told_to_ask_the_log_after_a_reconnection(bus: AmqpBus, wire: Wire) -> None:
+    async with bus.follow() as following, asyncio.timeout(20):
+        assert await anext(following) is None
+        wire.drop()
+        assert await anext(following) is None
+        sent = messages(1)
+        await persistently(lambda: bus.publish(sent))
+        assert await anext(following) == sent[0]
+
+
+async def test_a_message_whose_handler_keeps_dying_is_set_aside_by_the_broker(bus: AmqpBus) -> None:
+    sent = messages(1)
+    await bus.publish(sent)
+    for _ in range(21):
+        async with bus.consume(PUSHER_QUEUE, prefetch=1) as deliveries, asyncio.timeout(10):
+            await anext(deliveries)
+
+    async def dead() -> None:
+        if not await bus.dead_letters(1):
+            raise Unavailable("not yet")
+
+    await persistently(dead)
+    (letter,) = await bus.dead_letters(10)
+    assert (letter.message, letter.queue) == (sent[0], PUSHER_QUEUE)
+    assert letter.reason == "set aside by the broker: delivery_limit"
+
+
+async def test_a_queue_of_other_settings_is_named_with_what_to_do(
+    bus: AmqpBus, amqp_url: str, amqp_namespace: str
+) -> None:
+    async with await aio_pika.connect(amqp_url) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue(f"{amqp_namespace}{DEAD_LETTERS}", durable=True)
+        with pytest.raises(Unavailable, match=f"{DEAD_LETTERS}.*delete it"):
+            await bus.publish(messages(1))
+
+
+@pytest.mark.parametrize("url", ["", "localhost:5672", "http://localhost", "amqp://", "amqp://host:port/"])
+def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
+    with pytest.raises(Invalid, match="amqp://user:password@host:5672/vhost"):
+        AmqpBus(url)
+
+
+async def test_a_wrong_password_is_unavailable_and_stays_secret(amqp_url: str) -> None:
+    bus = AmqpBus(amqp_url.replace("guest:guest", "guest:planted-secret"))
+    with pytest.raises(Unavailable) as failure:
+        await bus.ping()
+    assert "planted-secret" not in str(failure.value)
+    await bus.close()
