@@ -1,4 +1,4 @@
-"""`python -m dag_sandbox demo | up | world | ready`."""
+"""`python -m dag_sandbox demo | up | world`."""
 
 from __future__ import annotations
 

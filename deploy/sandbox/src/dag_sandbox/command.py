@@ -7,7 +7,6 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
-from urllib.request import urlopen
 
 import typer
 
@@ -58,17 +57,6 @@ def only_world(
     """Run the sandbox alone, for a DAG that runs elsewhere, until told to stop."""
     configure_logs("sandbox")
     _run(lambda stop: _world(stop, data, registry, Ground(host, name, port)))
-
-
-@app.command()
-def ready(port: Annotated[int, typer.Option(help="The sandbox's first port.")] = PORT) -> None:
-    """Exit 0 if the sandbox on this machine runs; for health checks."""
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=3):
-            return
-    except OSError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
 
 
 async def _world(stop: asyncio.Event, data: Path, registry: Path, ground: Ground) -> int:

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 from dag_common.bus.amqp import AmqpBus
 from dag_common.bus.local import LocalBus
 from dag_common.bus.seam import Bus
+from dag_common.delivery.relay import Relay
 from dag_common.registry.file import RegistryFile
 from dag_common.runtime.lifecycle import background
 from dag_common.runtime.settings import settings_from
@@ -23,6 +24,10 @@ from dag_common.store.migrate import migrate
 from dag_gateway.bootstrap import gateway
 from dag_gateway.http.serving import Address, listen, serve
 from dag_gateway.settings import Settings as GatewaySettings
+from dag_monitor.bootstrap import monitor
+from dag_monitor.settings import Settings as MonitorSettings
+from dag_pusher.bootstrap import pusher
+from dag_pusher.settings import Settings as PusherSettings
 from dag_standalone.embedded import embedded_postgres
 
 POOL: Final = 20
@@ -43,6 +48,11 @@ class Shared:
     bus: Bus
     registry: RegistryFile
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process can be at work on the same log: it is ours, or messages never leave us."""
+        return isinstance(self.bus, LocalBus)
+
     def settings(self, cls: type[S]) -> S:
         """One service's settings."""
         return settings_from(cls, self.environ)
@@ -56,6 +66,12 @@ async def standalone(environ: Mapping[str, str]) -> AsyncIterator[str]:
     """
     async with AsyncExitStack() as stack:
         shared = await _shared(stack, environ)
+        database, bus, registry = shared.database, shared.bus, shared.registry.current
+        settings = shared.settings(MonitorSettings)
+        watching = monitor(settings, database=database, bus=bus, registry=registry, alone=shared.alone)
+        await stack.enter_async_context(watching)
+        pushing = pusher(shared.settings(PusherSettings), database=database, bus=bus, registry=registry)
+        await stack.enter_async_context(pushing)
         yield await _serve_gateway(stack, shared)
 
 
@@ -71,7 +87,7 @@ async def _shared(stack: AsyncExitStack, environ: Mapping[str, str]) -> Shared:
     stack.push_async_callback(bus.close)
     registry = RegistryFile(Path(environ.get("DAG_REGISTRY") or "dag.yaml"))
     await registry.start()
-    await stack.enter_async_context(background(registry=registry.watch))
+    await stack.enter_async_context(background(relay=Relay(database, bus).run, registry=registry.watch))
     named = {"DAG_DATABASE_URL": url, "DAG_AMQP_URL": broker or IN_PROCESS}
     return Shared({"DAG_REGISTRY": "dag.yaml", **environ, **named}, database, bus, registry)
 

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dag_common.errors import Unavailable
+from dag_common.registry.file import RegistryFile
+from dag_common.registry.registry import find_environment
+from dag_sandbox.addresses import Addresses, ask_addresses, mint_job
+from dag_sandbox.looking import show_last_commit
+from dag_sandbox.world import Ground, world
+
+
+async def test_the_registry_a_sandbox_writes_lets_its_project_deploy(tmp_path: Path) -> None:
+    async with world(tmp_path, tmp_path / "registry", Ground()) as addresses:
+        registry = await RegistryFile(tmp_path / "registry").start()
+        app = registry.find_app(addresses.repo_url)
+    assert registry.problems == ()
+    assert find_environment(app, "main").name == "staging"
+    assert find_environment(app, "release/1").name == "production"
+
+
+async def test_its_secrets_are_the_owners_alone(tmp_path: Path) -> None:
+    async with world(tmp_path, tmp_path / "registry", Ground()):
+        written = list((tmp_path / "registry").iterdir())
+    assert len(written) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
+
+
+async def test_the_cluster_takes_the_token_the_registry_refers_to(tmp_path: Path) -> None:
+    async with world(tmp_path, tmp_path / "registry", Ground()) as addresses:
+        token = (tmp_path / "registry/sandbox-cluster.token").read_text()
+        url = f"{addresses.cluster}/apis/helm.toolkit.fluxcd.io/v2/helmreleases"
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(url)).status_code == 401
+            answer = await http.get(url, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+
+
+async def test_a_job_minted_at_the_front_door_is_proven_by_the_job_api(tmp_path: Path) -> None:
+    async with world(tmp_path, tmp_path / "registry", Ground()) as addresses:
+        assert await ask_addresses(addresses.front) == addresses
+        job = await mint_job(addresses.gitlab)
+        async with httpx.AsyncClient() as http:
+            answer = await http.get(f"{addresses.gitlab}/api/v4/job", headers={"JOB-TOKEN": job.token})
+    assert str(answer.json()["id"]) == job.job_id
+    assert answer.json()["web_url"].startswith(addresses.repo_url)
+
+
+async def test_the_iac_repository_outlives_the_sandbox(tmp_path: Path) -> None:
+    async with world(tmp_path, tmp_path / "registry", Ground()) as addresses:
+        first = await show_last_commit(addresses.iac_url_to_clone, tmp_path / "one")
+    async with world(tmp_path, tmp_path / "registry", Ground()) as addresses:
+        assert await show_last_commit(addresses.iac_url_to_clone, tmp_path / "two") == first
+    assert "README.md" in first
+
+
+async def test_a_sandbox_that_is_not_there_is_one_sentence() -> None:
+    with pytest.raises(Unavailable, match="There is no sandbox at"):
+        await ask_addresses("http://127.0.0.1:9")
+
+
+def test_addresses_follow_the_name_their_reader_used() -> None:
+    told = Addresses(
+        front="http://sandbox:1", git="http://sandbox:2", gitlab="http://sandbox:3", cluster="http://sandbox:4"
+    )
+    seen = told.seen_through("http://127.0.0.1:8090")
+    assert seen.git == "http://127.0.0.1:2"
+    assert seen.iac_url_to_clone == "http://dag:sandbox@127.0.0.1:2/iac.git"
