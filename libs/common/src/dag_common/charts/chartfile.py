@@ -43,12 +43,20 @@ def rewrite(content: bytes, *, version: str, app_version: str) -> bytes:
     wanted = {"version": version, "appVersion": app_version}
     spliced = _spliced(text, _Top(text).splices(wanted))
     result = (_BOM if content.startswith(_BOM) else b"") + spliced.encode()
-    if read_yaml(result, CHART_YAML) != read_yaml(content, CHART_YAML) | wanted:
+    if _read(result) != read_yaml(content, CHART_YAML) | wanted:
         raise Invalid(
             "Chart.yaml writes its version or appVersion in a way DAG cannot replace without changing the rest. "
             "Write both as plain lines: `version: 1.2.3` and `appVersion: text`."
         )
     return result
+
+
+def _read(result: bytes) -> dict[str, Any] | None:
+    """What the edited file says; None if the edit broke it."""
+    try:
+        return read_yaml(result, CHART_YAML)
+    except Invalid:
+        return None
 
 
 class _Top:
@@ -76,7 +84,8 @@ class _Top:
 
     def _new(self, name: str, value: Any, wanted: dict[str, str]) -> str:
         """An empty value is marked right behind its colon, where text needs a space first."""
-        gap = " " if value.end_mark.index == value.start_mark.index else ""
+        start = value.start_mark.index
+        gap = " " if value.end_mark.index == start and self._text[start - 1] == ":" else ""
         return gap + _written(name, wanted[name], getattr(value, "style", None))
 
     def _end(self, value: Any) -> int:

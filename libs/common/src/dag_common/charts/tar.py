@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dag_common.charts.gunzip import Gunzip
 from dag_common.charts.limits import Limits, in_words
@@ -182,7 +182,7 @@ def _checked_global(records: dict[bytes, bytes], known: _Extension) -> _Extensio
     """`git archive` notes the commit in a global header, which is harmless; names and sizes for all members are not."""
     if not records.keys().isdisjoint({b"path", b"linkpath", b"size"}):
         raise Invalid(f"The archive has a global header that names or sizes every member at once. {_REPACK}")
-    return known
+    return replace(known, kinds=known.kinds | {_GLOBAL})
 
 
 def _size(records: dict[bytes, bytes]) -> int | None:

@@ -42,14 +42,7 @@ def read_yaml(content: bytes, source: str = "values.yaml") -> dict[str, Any]:
     aliases that expand to more than 16 MiB.
     """
     text = decoded(content, source)
-    document = _Document(source, events(text, source)).read()
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise Invalid(
-            f"{source}, line 1: the top level must be a mapping (`key: value`), not a list or a single value."
-        )
-    return document
+    return _Document(source, events(text, source)).read()
 
 
 def decoded(content: bytes, source: str) -> str:
@@ -59,8 +52,7 @@ def decoded(content: bytes, source: str) -> str:
     try:
         return content.decode().removeprefix(_BOM)
     except UnicodeDecodeError as exc:
-        line = content.count(b"\n", 0, exc.start) + 1
-        raise Invalid(f"{source}, line {line}: the file is not UTF-8. Save it as UTF-8.") from exc
+        raise Invalid(f"{_after(source, content[: exc.start])}: the file is not UTF-8. Save it as UTF-8.") from exc
 
 
 def events(text: str, source: str) -> Iterator[Any]:
@@ -71,8 +63,14 @@ def events(text: str, source: str) -> Iterator[Any]:
         problem = ", ".join(part for part in (exc.context, exc.problem) if part)
         raise _wrong(source, exc.problem_mark or exc.context_mark, f"this is not valid YAML: {problem}") from exc
     except yaml.reader.ReaderError as exc:
-        line = text.encode().count(b"\n", 0, exc.position) + 1
-        raise Invalid(f"{source}, line {line}: U+{exc.character:04X} is not allowed in YAML ({exc.reason}).") from exc
+        where = _after(source, text.encode()[: exc.position])
+        raise Invalid(f"{where}: U+{exc.character:04X} is not allowed in YAML ({exc.reason}).") from exc
+
+
+def _after(source: str, read: bytes) -> str:
+    """The place right behind what was read."""
+    lines = read.decode(errors="replace").split("\n")
+    return f"{source}, line {len(lines)}, column {len(lines[-1]) + 1}"
 
 
 def _wrong(source: str, mark: Any, problem: str) -> Invalid:
@@ -98,11 +96,16 @@ class _Document:
         self._weight = 0
         self._deepest = 0
 
-    def read(self) -> Any:
-        for event in self._events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                return self._node(next(self._events), 0)
-        return None
+    def read(self) -> dict[str, Any]:
+        start = next((event for event in self._events if isinstance(event, yaml.DocumentStartEvent)), None)
+        if start is None:
+            return {}
+        top = next(self._events)
+        document = self._node(top, 0)
+        if document is not None and not isinstance(document, dict):
+            problem = "the top level must be a mapping (`key: value`), not a list or a single value"
+            raise _wrong(self._source, top.start_mark, problem)
+        return document or {}
 
     def _node(self, event: Any, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent):
