@@ -12,31 +12,11 @@ Environment:
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sys
 
-from dag_common.runtime.lifecycle import run
-from dag_common.runtime.logs import configure_logs
-from dag_common.runtime.settings import explain, settings_from
-from dag_gateway.bootstrap import serve_gateway
+from dag_common.runtime.service import main
+from dag_gateway.bootstrap import run_gateway
 from dag_gateway.settings import Settings
 
-
-def main() -> int:
-    """Read the settings, boot, serve; the exit code says whether it went well."""
-    if "--help" in sys.argv[1:] or "-h" in sys.argv[1:]:
-        sys.stdout.write(f"{__doc__}{explain(Settings)}\n")
-        return 0
-    configure_logs("gateway")
-
-    async def serve(stop: asyncio.Event) -> None:
-        settings = settings_from(Settings, os.environ)
-        configure_logs("gateway", level=settings.log_level)
-        await serve_gateway(settings, stop)
-
-    return run(serve)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("gateway", __doc__ or "", Settings, run_gateway))

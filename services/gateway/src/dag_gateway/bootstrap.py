@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from starlette.applications import Starlette
 
-from dag_common.bus.amqp import AmqpBus
 from dag_common.bus.seam import Bus
 from dag_common.charts.limits import DEFAULT
+from dag_common.delivery.foundation import foundation
+from dag_common.delivery.projector import Projector
 from dag_common.errors import Unavailable
-from dag_common.registry.file import RegistryFile
+from dag_common.iac.mirrors import Mirrors
 from dag_common.registry.registry import Registry
 from dag_common.runtime.health import Check, Health
 from dag_common.runtime.lifecycle import background
@@ -28,9 +29,9 @@ from dag_gateway.http.operators import Operators
 from dag_gateway.http.serving import Address, listen, serve
 from dag_gateway.http.streams import EventStreams
 from dag_gateway.identity.verifiers import ProviderVerifiers
+from dag_gateway.projections.deployments import DeploymentsProjection
 from dag_gateway.queries.deployments import DeploymentQueries
 from dag_gateway.queries.iac import IacQueries
-from dag_gateway.queries.mirrors import Mirrors
 from dag_gateway.settings import Settings
 
 
@@ -64,26 +65,20 @@ async def gateway(
         admission = Admission(registry, verifiers)
         health = Health({"database": database.ping, "feed": _feed_is_live(feed), **(checks or {})})
         app = application(_endpoints(settings, database, feed, admission, mirrors), health)
-        await stack.enter_async_context(background(feed_of_bus=feed.follow_bus, feed_of_log=feed.follow_log))
+        projector = Projector(database, DeploymentsProjection())
+        await stack.enter_async_context(background(feed=feed.run, deployments_projector=projector.run))
         yield Gateway(app, feed.drain)
 
 
-async def serve_gateway(settings: Settings, stop: asyncio.Event) -> None:
+async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Run a gateway process until `stop` is set; raises `DagError` if it cannot start."""
-    listener = listen(Address(settings.http_host, settings.http_port))
-    async with AsyncExitStack() as stack:
-        stack.enter_context(closing(listener))
-        database = await Database.connect(settings.database_url)
-        stack.push_async_callback(database.close)
-        bus = AmqpBus(settings.amqp_url)
-        stack.push_async_callback(bus.close)
-        file = RegistryFile(settings.registry)
-        await file.start()
-        await stack.enter_async_context(background(registry=file.watch))
-        served = await stack.enter_async_context(
-            gateway(settings, database=database, bus=bus, registry=file.current, checks={"broker": _is_connected(bus)})
-        )
-        await serve(served.app, listener, stop, drain=served.drain, drain_seconds=settings.drain_seconds)
+    with closing(listen(Address(settings.http_host, settings.http_port))) as listener:
+        async with foundation(settings) as base:
+            checks = {"broker": base.bus.ping}
+            async with gateway(
+                settings, database=base.database, bus=base.bus, registry=base.registry.current, checks=checks
+            ) as served:
+                await serve(served.app, listener, stop, drain=served.drain, drain_seconds=settings.drain_seconds)
 
 
 def _endpoints(settings: Settings, database: Database, feed: Feed, admission: Admission, mirrors: Mirrors) -> Endpoints:
@@ -96,14 +91,6 @@ def _endpoints(settings: Settings, database: Database, feed: Feed, admission: Ad
         deployments=DeploymentEndpoints(deployments.one, deployments.page, Operators(settings.operator_tokens)),
         streams=EventStreams(feed, deployments.records),
     )
-
-
-def _is_connected(bus: AmqpBus) -> Check:
-    async def check() -> None:
-        if not bus.connected:
-            raise Unavailable("no connection; updates are delayed, nothing is lost")
-
-    return check
 
 
 def _feed_is_live(feed: Feed) -> Check:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from dag_common.registry.references import FilePath, Secret
-from dag_common.runtime.logs import log_level
-from dag_common.runtime.settings import existing, seconds, variable, whole
+from dag_common.runtime.service import ServiceSettings
+from dag_common.runtime.settings import variable, whole
 
 MIB = 1024 * 1024
 
@@ -27,13 +26,9 @@ def _reference(text: str) -> Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(ServiceSettings):
     """One frozen value, read once, in `__main__`."""
 
-    database_url: str = variable("DAG_DATABASE_URL", "postgresql:// address of the event log", secret=True)
-    amqp_url: str = variable("DAG_AMQP_URL", "amqp:// address of RabbitMQ", secret=True)
-    registry: Path = variable("DAG_REGISTRY", "dag.yaml, or a directory of such files", parse=existing)
-    data_dir: Path = variable("DAG_DATA_DIR", "where mirrors are kept; may be lost", default=Path(".dag"), parse=Path)
     http_host: str = variable("DAG_HTTP_HOST", "where the API is served", default="127.0.0.1")
     http_port: int = variable("DAG_HTTP_PORT", "port of the API", default=8080, parse=whole)
     operator_tokens: tuple[Secret, ...] = variable(
@@ -43,10 +38,6 @@ class Settings:
         parse=references,
     )
     max_chart_mib: int = variable("DAG_MAX_CHART_MIB", "largest chart archive, in MiB", default=10, parse=whole)
-    drain_seconds: float = variable(
-        "DAG_DRAIN_SECONDS", "seconds to finish requests when told to stop", default=20.0, parse=seconds
-    )
-    log_level: str = variable("DAG_LOG_LEVEL", "debug, info, warning or error", default="info", parse=log_level)
 
     @property
     def max_chart_bytes(self) -> int:

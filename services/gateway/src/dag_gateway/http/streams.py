@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
 from typing import Final
 
@@ -66,7 +66,7 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, blocks: AsyncIterator[bytes]) -> None:
+    def __init__(self, blocks: AsyncGenerator[bytes, None]) -> None:
         super().__init__(blocks, headers=HEADERS)
         self._blocks = blocks
 
@@ -74,7 +74,7 @@ class EventStream(StreamingResponse):
         """Send block by block."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
-            async with aclosing(self._blocks) as blocks:  # type: ignore[type-var]
+            async with aclosing(self._blocks) as blocks:
                 async for chunk in blocks:
                     async with asyncio.timeout(SEND_SECONDS):
                         await send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -94,7 +94,7 @@ class Follower:
         self._behind = False
         self._state = Deployment(id=DeploymentId(""))
 
-    async def blocks(self, records: list[Recorded], last_event_id: int | None) -> AsyncIterator[bytes]:
+    async def blocks(self, records: list[Recorded], last_event_id: int | None) -> AsyncGenerator[bytes, None]:
         """Where it stands (or what was missed since `last_event_id`), then everything new, until the end."""
         self._state = tell(records[0].deployment_id, records)
         for block in _opening(self._state, records, last_event_id):

@@ -9,7 +9,6 @@ from importlib import resources
 from dag_common.contracts.envelope import Recorded
 from dag_common.contracts.events import DeploymentId, DeploymentRequested
 from dag_common.domain.deployment import Deployment, evolve
-from dag_common.errors import Unreadable
 from dag_common.store.database import Connection
 
 
@@ -19,13 +18,13 @@ class DeploymentsProjection:
     name = "deployments"
 
     async def apply(self, connection: Connection, records: Sequence[Recorded]) -> None:
-        """Write what these records say, in the caller's transaction."""
+        """Write what these records say; raises `Unreadable` for one of a newer version of DAG."""
         latest = _latest(records)
         requested = [_line(state, record) for state, record in latest.values() if state.requested is not None]
         await connection.executemany(_sql("insert"), requested)
         await connection.executemany(_sql("update"), [_change(state, record) for state, record in latest.values()])
 
-    async def clear(self, connection: Connection) -> None:
+    async def reset(self, connection: Connection) -> None:
         """Empty the table, before it is built anew."""
         await connection.execute(_sql("clear"))
 
@@ -41,21 +40,13 @@ def _latest(records: Iterable[Recorded]) -> dict[DeploymentId, _Told]:
     latest: dict[DeploymentId, _Told] = {}
     for record in records:
         before = latest[record.deployment_id][0] if record.deployment_id in latest else _unknown(record)
-        if (after := _after(before, record)) is not None and not before.ended:
-            latest[record.deployment_id] = (after, record)
+        if not before.ended:
+            latest[record.deployment_id] = (evolve(before, record), record)
     return latest
 
 
 def _unknown(record: Recorded) -> Deployment:
     return Deployment(id=record.deployment_id, version=record.version - 1)
-
-
-def _after(before: Deployment, record: Recorded) -> Deployment | None:
-    """None for an event of a newer version of DAG: its service shows it once this one is upgraded and rebuilt."""
-    try:
-        return evolve(before, record)
-    except Unreadable:
-        return None
 
 
 def _line(state: Deployment, record: Recorded) -> tuple[object, ...]:

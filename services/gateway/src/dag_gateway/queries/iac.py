@@ -27,9 +27,9 @@ VALUES: Final = "values.yaml"
 
 
 class MirrorSource(Protocol):
-    """Hands out the mirror of an IaC branch."""
+    """Hands out the mirror of a branch of an IaC repository, by its registry name."""
 
-    def of(self, iac: IacTarget) -> Mirror: ...
+    def of(self, repository: str, branch: str) -> Mirror: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class IacQueries:
 
     async def _directory(self, admitted: Admitted) -> Directory:
         iac, _ = admitted.resolve()
-        mirror = self._mirrors.of(iac)
+        mirror = self._mirrors.of(iac.repository, iac.branch)
         tip = await mirror.fetch()
         if tip is None:
             raise NotFound(f"The IaC repository {iac.repository} has no branch {iac.branch} yet")
