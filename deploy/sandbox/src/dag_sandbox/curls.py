@@ -32,12 +32,16 @@ rm -rf /tmp/iac && git clone -q $iac /tmp/iac && git -C /tmp/iac show --stat
 # The same with the command that CI uses; the second one fails, and says why:
 export DAG_SERVER_URL=$server DAG_REPO_URL=$repo DAG_JOB_ID=$$JOB_ID DAG_JOB_TOKEN=$$JOB_TOKEN
 $dag deploy $charts/hello --deploy-version 1.1.0 --set greeting='Good morning'
-$dag deploy $charts/hello --deploy-version 1.1.1 --set $broken
+$dag deploy $charts/hello --deploy-version 1.1.1$broken
 """)
 
 
 def commands(server: str, addresses: Addresses, charts: str, dag: str, broken: str) -> str:
-    """The text. `charts` is the directory that holds the chart hello, `dag` how to call the dag command."""
+    """The text.
+
+    `charts` is the directory that holds the chart hello, `dag` how to call the dag command, `broken` the flags of a
+    deployment that fails.
+    """
     return _COMMANDS.substitute(
         server=server,
         gitlab=addresses.gitlab,

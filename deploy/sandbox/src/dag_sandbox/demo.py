@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,12 @@ from dag_sandbox.stage import Stage
 TIMEOUT_SECONDS = 120.0
 GOOD = "1.0.0"
 BAD = "1.0.1"
-BROKEN = "image.tag=no-such-tag"
+BROKEN = (
+    "image.tag=no-such-tag",
+    "sandbox.outcome=fail",
+    "sandbox.reason=the image nginx:no-such-tag cannot be pulled: not found",
+)
+"""Overrides of a deployment that fails. The sandbox runs no containers: values below `sandbox` say how it ends."""
 
 
 class Demo:
@@ -49,14 +55,16 @@ class Demo:
                 await self._show_commit()
             with self._stage.step("What is deployed now, read back through the API"):
                 await self._read_back(gateway)
-            with self._stage.step("A deployment that fails: the image does not exist"):
-                await self._deploy(gateway, BAD, (BROKEN,), expected="failed")
-                self._stage.say("The CI job would end with exit code 1 and this message as its last line.")
+            with self._stage.step("A deployment that fails: its image does not exist"):
+                self._stage.say(
+                    "(The sandbox runs no containers; the values below sandbox tell it how a rollout ends.)"
+                )
+                await self._deploy(gateway, BAD, BROKEN, expected="failed")
+                self._stage.say("The CI job ends with exit code 1, and that message is the last line of its log.")
 
     async def _deploy(self, gateway: Gateway, version: str, settings: Sequence[str], *, expected: str) -> None:
         chart = example_chart()
-        sets = "".join(f" --set {setting}" for setting in settings)
-        self._stage.command(f"dag deploy deploy/examples/hello --deploy-version {version}{sets}")
+        self._stage.command(f"dag deploy deploy/examples/hello --deploy-version {version}{flags(settings)}")
         began = monotonic()
         deployment_id = await gateway.deploy(await self._call(), version, pack(chart, Overrides(strings=settings)))
         self._stage.say(f"accepted as {deployment_id}", style="dim")
@@ -91,3 +99,8 @@ class Demo:
         """As whom to ask: a CI job of the project, fresh for each command as in a pipeline."""
         job = await mint_job(self._addresses.gitlab)
         return Call(self._server, self._project_url, job.job_id, job.token, "staging", TIMEOUT_SECONDS)
+
+
+def flags(settings: Sequence[str]) -> str:
+    """Overrides as one would type them, each with a space before it."""
+    return "".join(f" --set {shlex.quote(setting)}" for setting in settings)

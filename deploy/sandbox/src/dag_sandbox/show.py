@@ -17,7 +17,7 @@ from dag_common.runtime.logs import configure_logs
 from dag_sandbox.addresses import Addresses, ask_addresses
 from dag_sandbox.chart import example_chart
 from dag_sandbox.curls import commands
-from dag_sandbox.demo import BROKEN, Demo
+from dag_sandbox.demo import BROKEN, Demo, flags
 from dag_sandbox.stage import Stage
 from dag_sandbox.world import Ground, free_port, world
 from dag_standalone.standalone import standalone
@@ -90,7 +90,7 @@ async def _up(stage: Stage, directory: Path, log: Path) -> None:
         ground = Ground(port=SANDBOX_PORT if free_port(prefer=SANDBOX_PORT, count=4) == SANDBOX_PORT else 0)
         server, addresses = await _start(stack, stage, directory, ground, environ)
         stage.end(f"Everything runs. The services' log: {log}\n\nTo try it, in another shell (bash), here:\n")
-        stage.plain(commands(server, addresses, _shown(example_chart().parent), _dag(), BROKEN))
+        stage.plain(commands(server, addresses, _shown(example_chart().parent), _dag(), flags(BROKEN)))
         await asyncio.Event().wait()
 
 
