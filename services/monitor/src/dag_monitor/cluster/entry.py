@@ -5,17 +5,12 @@ from __future__ import annotations
 from dag_common.errors import Invalid
 from dag_common.registry.schema import Cluster
 from dag_monitor.cluster.access import Access, StoredCredentials, from_file
-from dag_monitor.cluster.kubeconfig import from_kubeconfig, in_cluster
 
 
 def access_to(cluster: Cluster) -> Access:
-    """How to reach the cluster; secrets are read when they are used. Raises `Invalid` for a kubeconfig that is none."""
-    if cluster.kubeconfig is not None:
-        return from_kubeconfig(cluster.kubeconfig.file.path, cluster.kubeconfig.context)
-    if cluster.in_cluster:
-        return in_cluster()
+    """How to reach the cluster; secrets are read when they are used. Raises `Invalid` for a way in that is none."""
     if cluster.server is None:
-        raise Invalid("expected one of kubeconfig, server and inCluster")
+        raise Invalid("kubeconfig and inCluster are not supported by this version; give server, ca and token")
     return Access(
         server=cluster.server,
         credentials=StoredCredentials(token=None if cluster.token is None else cluster.token.read),

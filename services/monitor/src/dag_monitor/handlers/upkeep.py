@@ -7,10 +7,8 @@ from collections.abc import Callable, Collection
 
 import structlog
 
-from dag_common.bus.seam import Message
-from dag_common.contracts.codec import encode_record
 from dag_common.contracts.events import DeploymentId
-from dag_common.runtime.ids import jitter
+from dag_common.delivery.relay import as_message
 from dag_common.store import event_log, todo
 from dag_common.store.database import Database
 from dag_monitor.handlers.rollouts import Continuation
@@ -38,12 +36,6 @@ class Upkeep:
                     await todo.touch_watches(connection, ids)
             await asyncio.sleep(TOUCH_SECONDS)
 
-    async def keep_sweeping(self, *, every: float) -> None:
-        """Wake what lies untouched, for ever."""
-        while True:
-            await self.sweep(older_than=STALE_SECONDS)
-            await asyncio.sleep(jitter(every))
-
     async def sweep(self, *, older_than: float) -> None:
         """Wake each rollout that nobody touched for `older_than` seconds."""
         async with self._database.connection() as connection:
@@ -55,4 +47,4 @@ class Upkeep:
         async with self._database.connection() as connection:
             (record,) = await event_log.read_log(connection, after=entry.position - 1, limit=1)
         log.info("rollout_woken", deployment_id=entry.deployment_id)
-        await self._wake(Message(id=record.event_id, routing_key=record.type, body=encode_record(record)))
+        await self._wake(as_message(record))
