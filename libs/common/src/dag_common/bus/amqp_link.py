@@ -56,14 +56,15 @@ class Link:
     @property
     def connected(self) -> bool:
         """Whether the connection stands, as far as we know; a silent network is noticed by heartbeat."""
-        return self._connection is not None and not self._connection.is_closed
+        return self._connection is not None and _stands(self._connection)
 
     async def connection(self) -> AbstractConnection:
         """The open connection; raises `Unavailable` if there is none within 5 s."""
         if self._closed:
             raise Unavailable("the message bus of this process is closed")
         async with self._connecting:
-            if self._connection is None or self._connection.is_closed:
+            if self._connection is None or not _stands(self._connection):
+                await self.drop()
                 with mapped_errors():
                     self._connection = await self._connect()
             return self._connection
@@ -93,9 +94,13 @@ class Link:
             await _close(connection)
 
     async def _connect(self) -> AbstractConnection:
-        return await aio_pika.connect(
-            self._url, timeout=CONNECT_SECONDS, client_properties={"connection_name": f"dag {self._purpose}"}
-        )
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await aio_pika.connect(self._url, client_properties={"connection_name": f"dag {self._purpose}"})
+
+
+def _stands(connection: AbstractConnection) -> bool:
+    """Not `is_closed`: that only tells of our own close (aio-pika `connection.py`, `_on_connection_close`)."""
+    return connection.connected.is_set()
 
 
 async def _close(closable: AbstractChannel | AbstractConnection) -> None:
