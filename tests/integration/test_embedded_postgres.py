@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
+import tempfile
 from pathlib import Path
 
 import asyncpg
@@ -71,9 +73,12 @@ async def test_directories_above_the_data_keep_their_permissions(tmp_path: Path)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 
-async def test_a_path_too_long_for_a_socket_still_works(tmp_path: Path) -> None:
+async def test_a_path_too_long_for_a_socket_still_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = Path(tempfile.mkdtemp(prefix="s"))
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
     async with embedded_postgres(tmp_path / ("long" * 30)) as url:
         assert await _value(url, "SELECT 1") == 1
+    await asyncio.to_thread(short.rmdir)  # fails if anything was left in it
 
 
 async def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ async def _up(stage: Stage, directory: Path, log: Path) -> None:
         environ = {"DAG_HTTP_PORT": str(free_port(prefer=API_PORT)), **os.environ}
         ground = Ground(port=SANDBOX_PORT if free_port(prefer=SANDBOX_PORT, count=4) == SANDBOX_PORT else 0)
         server, addresses = await _start(stack, stage, directory, ground, environ)
-        stage.end(f"Everything runs. The services' log: {log}\n\nTo try it, in another shell (bash), here:\n")
+        stage.end(f"Everything runs. The services' log: {log}")
+        stage.end("To try it, type in another shell (bash), here:")
+        stage.end("")
         stage.plain(commands(server, addresses, _shown(example_chart().parent), _dag(), flags(BROKEN)))
         await asyncio.Event().wait()
 
@@ -101,7 +103,7 @@ async def _start(
     with stage.step("The outside world starts"):
         addresses = await stack.enter_async_context(world(directory, registry, ground))
         _introduce(stage, addresses)
-    with stage.step("DAG starts: gateway, pusher and monitor in one process, with a Postgres of its own"):
+    with stage.step("DAG starts: all of it in one process, with a Postgres of its own"):
         places = {"DAG_DATA_DIR": str(directory), "DAG_REGISTRY": str(registry)}
         server = await stack.enter_async_context(standalone({**environ, **places}))
         stage.facts([("API", server)])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from dag_common.runtime.clock import monotonic
 
-INDENT = 4
+INDENT = " " * 3
+WIDEST = 100
+STATUS_COLUMN = 24
 COLOURS = {"deployed": "green", "failed": "red"}
 
 
@@ -23,6 +24,11 @@ class Stage:
         self._console = console or Console(highlight=False)
         self._steps = 0
         self._began = monotonic()
+        self._last_message = ""
+
+    @property
+    def _width(self) -> int:
+        return min(self._console.width, WIDEST)
 
     @property
     def seconds(self) -> float:
@@ -31,49 +37,50 @@ class Stage:
 
     def title(self, headline: str, text: str) -> None:
         """The first words."""
-        self._console.print()
-        self._console.print(Text(headline, style="bold cyan"))
-        self._console.print(Text(text))
+        self._line("")
+        self._line(headline, "bold cyan")
+        self._wrapped(text, "")
 
     @contextmanager
     def step(self, headline: str) -> Iterator[None]:
         """One numbered step; its time is told at its end."""
         self._steps += 1
         began = monotonic()
-        self._console.print()
-        self._console.print(Text.assemble((f"{self._steps}  ", "bold cyan"), (headline, "bold")))
+        self._line("")
+        self._print(Text.assemble((f"{self._steps}  ", "bold cyan"), (headline, "bold")))
         yield
-        self._indented(Text(f"({monotonic() - began:.1f} s)", style="dim"))
+        self._line(f"{INDENT}({monotonic() - began:.1f} s)", "dim")
 
     def say(self, text: str, *, style: str = "") -> None:
         """A sentence or two."""
-        self._indented(Text(text, style=style))
+        self._wrapped(text, INDENT, style)
 
     def command(self, line: str) -> None:
-        """What one would type."""
-        self._indented(Text.assemble(("$ ", "dim"), (line, "bold")))
+        """What one would type, on one line however long, so that it can be copied."""
+        self._print(Text.assemble(INDENT, ("$ ", "dim"), (line, "bold")))
 
     def output(self, text: str) -> None:
         """What a program answered, line by line as it came."""
         for line in text.rstrip().splitlines():
-            self._indented(Text(line.expandtabs(4), style="dim"))
+            self._line(f"{INDENT}{line.expandtabs(4)}".rstrip(), "dim")
 
     def facts(self, rows: Iterable[tuple[str, str]]) -> None:
         """Names and what they stand for."""
-        table = Table.grid(padding=(0, 2))
+        rows = tuple(rows)
+        width = max(len(name) for name, _ in rows)
         for name, value in rows:
-            table.add_row(Text(name), Text(value, style="cyan", overflow="fold"))
-        self._indented(table)
+            self._print(Text.assemble(f"{INDENT}{name:<{width}}  ", (value, "cyan")))
 
     def status(self, seconds: float, status: str, message: str) -> None:
-        """One line of a deployment's stream."""
-        table = Table.grid(padding=(0, 2))
-        table.add_column(width=8, justify="right", style="dim")
-        table.add_column(width=10)
-        table.add_column()
+        """One line of a deployment's stream; what was just said is not said again."""
+        said = "(as above)" if message == self._last_message else message
+        self._last_message = message
+        first, *rest = _wrap(said, max(20, self._width - STATUS_COLUMN)) or [""]
         colour = COLOURS.get(status, "")
-        table.add_row(f"+{seconds:.2f} s", Text(status, style=f"bold {colour}"), Text(message, style=colour))
-        self._indented(table)
+        stamp = f"{INDENT}{f'+{seconds:.2f} s':>8}  "
+        self._print(Text.assemble((stamp, "dim"), (f"{status:<11}", f"bold {colour}"), (first, colour)))
+        for line in rest:
+            self._line(f"{'':{STATUS_COLUMN}}{line}", colour)
 
     def plain(self, text: str) -> None:
         """Text as it is, without wrapping or colour, to be copied."""
@@ -81,8 +88,20 @@ class Stage:
 
     def end(self, text: str) -> None:
         """The last words."""
-        self._console.print()
-        self._console.print(Text(text))
+        self._line("")
+        self._wrapped(text, "")
 
-    def _indented(self, content: Text | Table) -> None:
-        self._console.print(Padding(content, (0, 0, 0, INDENT), expand=False))
+    def _wrapped(self, text: str, indent: str, style: str = "") -> None:
+        for line in _wrap(text, self._width - len(indent)):
+            self._line(indent + line, style)
+
+    def _line(self, text: str, style: str = "") -> None:
+        self._print(Text(text, style=style))
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Lines broken at spaces only: names and addresses stay whole."""
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)

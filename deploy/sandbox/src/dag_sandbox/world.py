@@ -23,7 +23,9 @@ from dag_sandbox.front import Front
 from dag_sandbox.githost import GitHost
 from dag_sandbox.gitlab import GitLabDouble
 from dag_sandbox.gitlab_app import app as gitlab_app
+from dag_sandbox.reconcilers.flux import FluxReconciler, FluxRelease, FluxSource
 from dag_sandbox.registration import write_registry
+from dag_sandbox.releases import RELEASES
 from dag_sandbox.serving import serve
 
 PARTS: Final = ("front", "git", "gitlab", "cluster")
@@ -63,6 +65,7 @@ async def world(directory: Path, registry: Path, ground: Ground) -> AsyncIterato
         gitlab.url = gitlab.issuer.url = addresses.gitlab
         host.base_url = addresses.git
         await _seed(host)
+        await stack.enter_async_context(FluxReconciler(cluster, _releases(addresses)))
         write_registry(registry, addresses, cluster.token)
         front.addresses = addresses
         yield addresses
@@ -87,6 +90,11 @@ def _is_free(port: int) -> bool:
 async def _serve(stack: AsyncExitStack, app: ASGIApp, ground: Ground) -> str:
     url = await stack.enter_async_context(serve(app, host=ground.host, port=ground.port))
     return f"http://{ground.name}:{urlsplit(url).port}"
+
+
+def _releases(addresses: Addresses) -> list[FluxRelease]:
+    source = FluxSource(url=addresses.iac_url, user=GIT_USER, password=GIT_PASSWORD)
+    return [FluxRelease(name=one.name, namespace=one.namespace, path=one.path, source=source) for one in RELEASES]
 
 
 async def _seed(host: GitHost) -> None:

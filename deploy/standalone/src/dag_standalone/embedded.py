@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -81,6 +81,7 @@ class _Server:
         self._data = data
         self._account = account
         self._log = data / "server.log"
+        self._pid_file = data / "postmaster.pid"
 
     async def initialise(self) -> None:
         """Make the data directory unless it stands; a half-made one from a killed process is made anew."""
@@ -118,13 +119,20 @@ class _Server:
 
     async def stop(self) -> None:
         """Stop the server, rolling open transactions back; one that is gone already is fine."""
+        socket = self._listening()[1] if self._pid_file.exists() else self._data
         await self._control("stop", "-w", "-m", "fast")
+        if socket != self._data:
+            with suppress(OSError):
+                socket.rmdir()
 
     def url(self) -> str:
         """Where it listens, read from the file the server writes (PostgreSQL `src/include/utils/pidfile.h`)."""
-        lines = (self._data / "postmaster.pid").read_text().splitlines()
-        port, socket = lines[3].strip(), lines[4].strip()
-        return f"postgresql://postgres@/postgres?host={quote(socket, safe='')}&port={port}"
+        port, socket = self._listening()
+        return f"postgresql://postgres@/postgres?host={quote(str(socket), safe='')}&port={port}"
+
+    def _listening(self) -> tuple[str, Path]:
+        lines = self._pid_file.read_text().splitlines()
+        return lines[3].strip(), Path(lines[4].strip())
 
     def _socket_directory(self) -> Path:
         if len(os.fsencode(self._data)) <= SOCKET_PATH_LIMIT:

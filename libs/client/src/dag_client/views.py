@@ -49,7 +49,8 @@ class Lines:
     def show(self, update: Update) -> None:
         progress = self._progress.after(update, monotonic())
         if progress is not self._progress and progress.now and update.type == "status":
-            self._line(progress.now.status, progress.now.message)
+            same = self._progress.now and self._progress.now.message == progress.now.message
+            self._line(progress.now.status, "(as above)" if same else progress.now.message)
         if progress.commit != self._progress.commit:
             self._line("commit", f"{progress.commit} {progress.commit_url}".strip())
         self._progress = progress

@@ -1,0 +1,104 @@
+"""The first things a newcomer types, as they are typed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextlib.asynccontextmanager
+async def sandbox(*arguments: str, directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "dag_sandbox",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=ROOT,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("DAG_")},
+            "TMPDIR": str(directory),
+            "DAG_DATA_DIR": str(directory / "data"),
+            "COLUMNS": "100",
+        },
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await asyncio.wait_for(process.wait(), 30)
+
+
+async def test_the_demo_shows_a_deployment_and_a_failure_and_leaves_nothing(tmp_path: Path) -> None:
+    async with sandbox("demo", directory=tmp_path) as process:
+        out, _ = await asyncio.wait_for(process.communicate(), 90)
+    said = out.decode()
+    assert process.returncode == 0, said
+    assert "\x1b" not in said
+    for words in ("pushing", "monitoring", "deployed", "[hello] deploy 1.0.0", '"replicaCount": 2', "hello/Chart.yaml"):
+        assert words in said
+    assert "no-such-tag" in said.partition("fails")[2]
+    assert "failed" in said.partition("fails")[2]
+    assert left_running(tmp_path) == []
+    assert not any(tmp_path.glob("*"))  # noqa: ASYNC240 - a look at a directory in a test
+
+
+async def test_the_demo_stops_when_told_to_and_leaves_nothing(tmp_path: Path) -> None:
+    async with sandbox("demo", directory=tmp_path) as process:
+        await _read_until(process, b"accepted as")
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 30) == 130
+    assert left_running(tmp_path) == []
+
+
+async def test_the_commands_that_up_prints_work_as_they_are_printed(tmp_path: Path) -> None:
+    async with sandbox("up", directory=tmp_path) as process:
+        printed = await _read_until(process, b"no-such-tag")
+        script = tmp_path / "commands.sh"
+        script.write_bytes(printed[printed.index(b"# Be a CI job") :].replace(b"/tmp/", f"{tmp_path}/".encode()))
+        trying = await asyncio.create_subprocess_exec(
+            "bash", str(script), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        out, _ = await asyncio.wait_for(trying.communicate(), 90)
+        said = out.decode()
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert trying.returncode == 1, said  # the last command is the deployment that fails
+    assert said.count('"status":"deployed"') >= 2
+    for words in ('"greeting":"Hello from DAG"', "hello/templates/deployment.yaml", "Deployment-Id:", "no-such-tag"):
+        assert words in said
+    assert left_running(tmp_path) == []
+
+
+async def _read_until(process: asyncio.subprocess.Process, words: bytes) -> bytes:
+    assert process.stdout is not None
+    said = b""
+    async with asyncio.timeout(60):
+        while words not in said:
+            line = await process.stdout.readline()
+            if not line:
+                pytest.fail(f"it ended before it said {words!r}: {said.decode()}")
+            said += line
+    return said
+
+
+def left_running(directory: Path) -> list[str]:
+    """Processes whose command line names the directory: the embedded Postgres would."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            command = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+            if str(directory).encode() in command:
+                found.append(command.decode(errors="replace"))
+    return found
