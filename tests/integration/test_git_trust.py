@@ -91,9 +91,9 @@ class SshHost:
 
 
 def ssh_key() -> tuple[str, str]:
-    """A private key's text, and the public key as it stands in known_hosts and authorized_keys."""
+    """A private key as a secret reference hands it out, and the public key as known_hosts and authorized_keys do."""
     key = asyncssh.generate_private_key("ssh-ed25519")
-    return key.export_private_key().decode(), " ".join(key.export_public_key().decode().split()[:2])
+    return key.export_private_key().decode().rstrip(), " ".join(key.export_public_key().decode().split()[:2])
 
 
 async def run_git(process: asyncssh.SSHServerProcess[bytes]) -> None:

@@ -162,7 +162,7 @@ class Mirror:
     def _push_now(self, commit: str, expected: str) -> PushReport:
         repository = self._open()
         _point(repository, _PUSH, commit)
-        report = self._wire.push(self._wire.remote(repository), _PUSH, self.branch, expected=expected)
+        report = self._wire.push(repository, _PUSH, self.branch, expected=expected)
         if report.confirmed and report.refusal is None:
             _point(repository, _TIP, commit)
         return report

@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from dag_common.errors import Unavailable
 from dag_common.iac.access import Access, Password, SshKey
 from dag_common.iac.mirror import Mirror
+from dag_common.registry.references import File
 from dag_common.registry.registry import Registry
 from dag_common.registry.schema import Credentials, HttpsCredentials, IacRepository, SshCredentials
 
@@ -60,7 +62,15 @@ def _password(https: HttpsCredentials) -> Password:
 def _ssh_key(ssh: SshCredentials) -> SshKey:
     return SshKey(
         private_key=ssh.private_key.read(),
-        known_hosts=ssh.known_hosts.path.read_text(encoding="utf-8"),
+        known_hosts=_read(ssh.known_hosts),
         username=ssh.username,
         passphrase="" if ssh.passphrase is None else ssh.passphrase.read(),
     )
+
+
+def _read(file: File) -> str:
+    """A known_hosts file, as it is now."""
+    try:
+        return file.path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Unavailable(f"the known_hosts file {file.path} cannot be read: {exc}") from exc

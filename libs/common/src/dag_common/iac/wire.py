@@ -79,16 +79,16 @@ class Wire:
         with self._answering() as callbacks:
             remote.fetch([f"+refs/heads/{branch}:{ref}"], callbacks=callbacks, proxy=_AUTOMATIC_PROXY)
 
-    def push(self, remote: Remote, ref: str, branch: str, *, expected: str) -> PushReport:
+    def push(self, repository: pygit2.Repository, ref: str, branch: str, *, expected: str) -> PushReport:
         """Move the server's branch from the commit `expected` (empty: it does not exist) to our `ref`.
 
         Raises `Conflict` if the branch is elsewhere, `LostTouch` if nobody knows whether the push arrived, and
         `Unavailable` if it certainly did not.
         """
         try:
-            return self._push(remote, f"{ref}:refs/heads/{branch}", expected, deaf=False)
+            return self._push(self.remote(repository), f"{ref}:refs/heads/{branch}", expected, deaf=False)
         except _Garbled:
-            return self._push(remote, f"{ref}:refs/heads/{branch}", expected, deaf=True)
+            return self._push(self.remote(repository), f"{ref}:refs/heads/{branch}", expected, deaf=True)
 
     def _push(self, remote: Remote, refspec: str, expected: str, *, deaf: bool) -> PushReport:
         ref = refspec.partition(":")[2]
