@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import asyncpg
 
 from dag_common.errors import Conflict, DagError, Unavailable
+from dag_common.store.statements import statement
 
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
@@ -112,7 +113,7 @@ class Database:
     async def ping(self) -> None:
         """Raises `Unavailable` when Postgres does not answer."""
         async with self.connection() as connection:
-            await connection.execute("")
+            await connection.fetchval(statement("ping"))
 
     async def close(self) -> None:
         """Close the pool; connections still busy after 5 s are cut."""
