@@ -572,6 +572,12 @@ def test_the_next_commit_failing_to_build_is_not_our_failure() -> None:
 
 def test_a_chart_that_was_built_long_before_is_not_taken_for_a_newer_one() -> None:
     """Ready is written before the new artifact when a build succeeds at last."""
-    lagging = {"status": {"observedSourceArtifactRevision": f"main@sha1:{NEWER}", "artifact": {"revision": "1.1.0"}}}
+    artifact = {"revision": "1.1.0", "lastUpdateTime": "2026-08-30T09:00:00Z"}
+    lagging = {"status": {"observedSourceArtifactRevision": f"main@sha1:{NEWER}", "artifact": artifact}}
     objects = flux("before", release={"status": {"lastAttemptedRevision": "1.1.0"}}, chart=lagging)
     assert isinstance(assess(objects, expectation(relations=ON_TOP)), Progressing)
+
+
+def test_a_foreign_chart_that_flux_attempts_supersedes_ours() -> None:
+    objects = flux("progressing", release={"status": {"lastAttemptedRevision": "1.2.4"}}, chart=AT_NEWER)
+    assert superseded(assess(objects, expectation(relations=ON_TOP))).version == "1.2.4"

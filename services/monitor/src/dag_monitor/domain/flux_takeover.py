@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dag_monitor.domain.expectation import Later, Relation
 from dag_monitor.domain.flux_case import Case
+from dag_monitor.domain.flux_observation import Chart
 from dag_monitor.domain.flux_versions import same_version
 from dag_monitor.domain.verdict import Superseded
 from dag_monitor.domain.wording import short
@@ -42,7 +43,7 @@ def _replaced_by_others(case: Case) -> Superseded | None:
     if chart is None or case.built or case.source is not Relation.DESCENDANT or not chart.version:
         return None
     ready, busy = chart.conditions["Ready"].true, chart.conditions["Reconciling"].true
-    if not ready or busy or _stood_before(case, chart.version) or chart.version == case.release.attempted:
+    if not ready or busy or _stood_before(case, chart.version) or _was_there(case, chart):
         return None
     return _by(case, None, chart.version)
 
@@ -66,6 +67,13 @@ def _is(later: Later, version: str, case: Case) -> bool:
 
 def _stood_before(case: Case, version: str) -> bool:
     return same_version(version, case.expected.previous_chart_version, case.release.stamping)
+
+
+def _was_there(case: Case, chart: Chart) -> bool:
+    """Whether the chart was built or released before ours: Ready is written before the artifact it speaks of."""
+    since = case.expected.content_since or case.expected.pushed_at
+    same = (one.deployed_at for one in case.release.history if one.chart_version == chart.version)
+    return any(at is not None and at < since for at in (chart.built_at, *same))
 
 
 def _by(case: Case, later: Later | None, version: str) -> Superseded:

@@ -1,0 +1,398 @@
+"""The sandbox's Flux against the monitor's judge: a real git host, every outcome, judged after every single write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dag_common.contracts.events import RolloutTarget
+from dag_common.runtime import clock
+from dag_monitor.domain.expectation import Expectation, Later, Object, Ref, Relation
+from dag_monitor.domain.flux import assess
+from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
+from dag_sandbox.cluster.double import ClusterDouble
+from dag_sandbox.cluster.history import Change
+from dag_sandbox.cluster.resources import GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES, Resource
+from dag_sandbox.githost import GitHost
+from dag_sandbox.reconcilers.flux import FluxReconciler, FluxRelease, FluxSource, Outcome, Pace
+
+PATH = "apps/podinfo"
+QUICK = Pace(interval=0.1, action=0.05, retry=0.05, dependency=0.05)
+FLUX = (GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES)
+DEADLINE = 30
+BEGINNING = ClusterDouble().history.head
+
+
+def chart(version: str, **sandbox: Any) -> dict[str, bytes | None]:
+    described = {"apiVersion": "v2", "name": "podinfo", "version": version, "appVersion": version}
+    values = {"replicas": 2} | ({"sandbox": sandbox} if sandbox else {})
+    return {
+        f"{PATH}/Chart.yaml": yaml.safe_dump(described).encode(),
+        f"{PATH}/values.yaml": yaml.safe_dump(values).encode(),
+    }
+
+
+@dataclass
+class World:
+    """A git host, a cluster with Flux, and a judge who sees every write of it in order."""
+
+    host: GitHost
+    double: ClusterDouble
+    flux: FluxReconciler
+    source: FluxSource
+    commits: list[str] = field(default_factory=list)
+
+    async def push(self, version: str, **sandbox: Any) -> str:
+        self.commits.append(await self.host.commit("iac", chart(version, **sandbox)))
+        return self.commits[-1]
+
+    def expectation(
+        self, version: str, previous: str, *, fail_after: int = 1, later: tuple[Later, ...] = ()
+    ) -> Expectation:
+        *before, ours = self.commits[: len(self.commits) - len(later)]
+        now = clock.now()
+        return Expectation(
+            target=RolloutTarget(
+                kind="flux", cluster="c", namespace="default", name="podinfo", timeout_seconds=60, fail_after=fail_after
+            ),
+            chart_name="podinfo",
+            chart_version=version,
+            previous_chart_version=previous,
+            url=self.source.url,
+            branch="main",
+            path=PATH,
+            commit=ours,
+            unchanged=False,
+            pushed_at=now,
+            content_since=now,
+            reused=version == previous,
+            relations=dict.fromkeys(before, Relation.ANCESTOR),
+            later=later,
+        )
+
+    async def until(self, condition: Callable[[dict[Ref, Object]], Any]) -> None:
+        """Follow the cluster write by write until the condition holds of what is there."""
+        objects: dict[Ref, Object] = {}
+        async with asyncio.timeout(DEADLINE), self.changes() as changes:
+            async for change in changes:
+                metadata = change.object["metadata"]
+                objects[Ref(change.object["kind"], metadata["namespace"], metadata["name"])] = change.object
+                if condition(objects):
+                    return
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[Change]]:
+        changes = self.double.subscribe(*FLUX, since=BEGINNING)
+        try:
+            yield changes
+        finally:
+            await changes.aclose()  # type: ignore[attr-defined]
+
+    async def verdicts(self, expectation: Expectation, *, fits: Callable[[Verdict], bool]) -> list[Verdict]:
+        """Every verdict, write by write, from the beginning of the cluster up to the first that fits."""
+        seen: list[Verdict] = []
+
+        def judge(objects: dict[Ref, Object]) -> bool:
+            seen.append(assess(objects, expectation))
+            return fits(seen[-1])
+
+        await self.until(judge)
+        return seen
+
+    async def outcome(self, expectation: Expectation) -> tuple[list[str], Verdict]:
+        """What was told on the way, and the first verdict that is final."""
+        seen = await self.verdicts(expectation, fits=lambda verdict: not isinstance(verdict, Progressing))
+        told = [verdict.message for verdict in seen[:-1]]
+        return [message for place, message in enumerate(told) if message not in told[:place]], seen[-1]
+
+    def release(self) -> Any:
+        return self.double.get(HELM_RELEASES, "default", "podinfo")
+
+    async def deployed(self, version: str) -> None:
+        """Wait until a chart runs and Flux is done with it."""
+        await self.until(lambda objects: runs(objects, version))
+
+    async def status(self, resource: Resource, condition: Callable[[Any], bool]) -> Any:
+        """Wait until the one object of a kind has a status of some sort."""
+        found: list[Any] = []
+
+        def fits(objects: dict[Ref, Object]) -> bool:
+            found[:] = [
+                obj for ref, obj in objects.items() if ref.kind == resource.kind and condition(obj.get("status") or {})
+            ]
+            return bool(found)
+
+        await self.until(fits)
+        return found[0]
+
+
+def runs(objects: dict[Ref, Object], version: str) -> bool:
+    status = objects.get(Ref("HelmRelease", "default", "podinfo"), {}).get("status") or {}
+    latest = (status.get("history") or [{}])[0]
+    return (
+        latest.get("chartVersion") == version
+        and reason(status, "Ready") == "True"
+        and not reason(status, "Reconciling")
+    )
+
+
+def reason(status: Any, type_: str, field_: str = "status") -> str:
+    found = (one[field_] for one in status.get("conditions", []) if one["type"] == type_)
+    return next(found, "")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with GitHost(tmp_path / "git", user="dag", password="hunter2") as host:
+        source = FluxSource(url=host.url("iac"), user="dag", password="hunter2")
+        await host.commit("iac", chart("1.2.2"))
+        double = ClusterDouble()
+        release = FluxRelease(name="podinfo", path=PATH, source=source)
+        async with FluxReconciler(double, [release], pace=QUICK) as flux:
+            here = World(host, double, flux, source, [host.repository("iac").tip()])
+            await here.deployed("1.2.2")
+            yield here
+
+
+async def test_a_clean_upgrade_is_a_success_with_the_last_write_and_not_before(world: World) -> None:
+    await world.push("1.2.3")
+    told, verdict = await world.outcome(world.expectation("1.2.3", "1.2.2"))
+    assert isinstance(verdict, Succeeded)
+    assert verdict.message == (
+        "podinfo 1.2.3 runs: Helm upgrade succeeded for release default/podinfo.v2 with chart podinfo@1.2.3."
+    )
+    assert any("waiting for" in message for message in told)
+    assert "Running 'upgrade' action with timeout of 5m0s" in told
+    assert any("waiting until the release history shows 1.2.3" in message for message in told)
+
+
+async def test_the_generation_never_changes_with_the_chart(world: World) -> None:
+    before = world.release()["metadata"]["generation"]
+    await world.push("1.2.3")
+    await world.deployed("1.2.3")
+    assert world.release()["metadata"]["generation"] == before == world.release()["status"]["observedGeneration"]
+
+
+async def test_a_failed_upgrade_stalls_and_says_why(world: World) -> None:
+    await world.push("1.2.3", outcome="fail", reason="container web keeps crashing")
+    _, verdict = await world.outcome(world.expectation("1.2.3", "1.2.2"))
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == "upgrade-failed"
+    assert "Deployment/default/podinfo not ready. status: InProgress, message: container web keeps" in verdict.message
+    _, verdict = await world.outcome(world.expectation("1.2.3", "1.2.2", fail_after=0))
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == "retries-exceeded"
+    assert "Failed to upgrade after 1 attempt(s)" in verdict.message
+
+
+async def test_a_rollback_is_a_failure_at_every_moment(world: World) -> None:
+    await world.push("1.2.3", outcome="rollback")
+    told, verdict = await world.outcome(world.expectation("1.2.3", "1.2.2", fail_after=0))
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == "retries-exceeded"
+    assert verdict.message.endswith("Failed to upgrade after 2 attempt(s). Flux rolled back to 1.2.2.")
+    assert any("Attempt 1 failed" in message for message in told)
+    history = world.release()["status"]["history"]
+    assert (history[0]["action"], history[0]["chartVersion"], history[0]["status"]) == ("rollback", "1.2.2", "deployed")
+
+
+async def test_a_failure_then_a_success_is_a_failure_to_the_hasty_and_a_success_to_the_patient(world: World) -> None:
+    await world.push("1.2.3", outcome="retry-then-succeed")
+    _, hasty = await world.outcome(world.expectation("1.2.3", "1.2.2"))
+    _, patient = await world.outcome(world.expectation("1.2.3", "1.2.2", fail_after=2))
+    assert (type(hasty), type(patient)) == (Failed, Succeeded)
+
+
+async def test_a_render_error_fails_although_flux_tries_for_ever(world: World) -> None:
+    await world.push("1.2.3", outcome="render-error")
+    _, verdict = await world.outcome(world.expectation("1.2.3", "1.2.2"))
+    assert isinstance(verdict, Failed)
+    assert "template: podinfo/templates/deployment.yaml" in verdict.message
+    await world.verdicts(
+        world.expectation("1.2.3", "1.2.2", fail_after=3), fits=lambda verdict: isinstance(verdict, Failed)
+    )
+    assert not reason(world.release()["status"], "Stalled")
+
+
+async def test_a_stuck_release_goes_on_when_the_next_chart_comes(world: World) -> None:
+    await world.push("1.2.3", outcome="stuck")
+    expectation = world.expectation("1.2.3", "1.2.2")
+    seen = await world.verdicts(expectation, fits=lambda one: "Running 'upgrade'" in one.message)
+    assert isinstance(seen[-1], Progressing)
+    newer = await world.push("1.2.4")
+    later = Later("0199-newer", "1.2.4", newer)
+    _, verdict = await world.outcome(world.expectation("1.2.3", "1.2.2", later=(later,)))
+    assert isinstance(verdict, Superseded)
+    assert verdict.by == "0199-newer"
+    _, newest = await world.outcome(world.expectation("1.2.4", "1.2.3"))
+    assert isinstance(newest, Succeeded)
+
+
+async def test_of_two_deployments_back_to_back_the_first_may_be_passed_over(world: World) -> None:
+    world.double.merge_patch(GIT_REPOSITORIES, "flux-system", "iac", {"spec": {"suspend": True}})
+    await world.push("1.2.3")
+    newer = await world.push("1.2.4")
+    world.double.merge_patch(GIT_REPOSITORIES, "flux-system", "iac", {"spec": {"suspend": False}})
+    _, verdict = await world.outcome(world.expectation("1.2.3", "1.2.2", later=(Later("0199-newer", "1.2.4", newer),)))
+    assert isinstance(verdict, Superseded)
+    _, verdict = await world.outcome(world.expectation("1.2.4", "1.2.3"))
+    assert isinstance(verdict, Succeeded)
+
+
+async def test_a_suspended_release_deploys_when_it_is_resumed(world: World) -> None:
+    world.double.merge_patch(HELM_RELEASES, "default", "podinfo", {"spec": {"suspend": True}})
+    await world.push("1.2.3")
+    expectation = world.expectation("1.2.3", "1.2.2")
+    await world.status(HELM_CHARTS, lambda status: (status.get("artifact") or {}).get("revision") == "1.2.3")
+    seen = await world.verdicts(expectation, fits=lambda verdict: "is suspended" in verdict.message)
+    assert isinstance(seen[-1], Progressing)
+    world.double.merge_patch(HELM_RELEASES, "default", "podinfo", {"spec": {"suspend": None}})
+    assert isinstance((await world.outcome(expectation))[1], Succeeded)
+
+
+async def test_an_unmet_dependency_delays_and_is_named(world: World) -> None:
+    spec = {"dependsOn": [{"name": "redis"}]}
+    world.double.merge_patch(HELM_RELEASES, "default", "podinfo", {"spec": spec})
+    await world.push("1.2.3")
+    expectation = world.expectation("1.2.3", "1.2.2")
+    await world.verdicts(expectation, fits=lambda verdict: "unable to get 'default/redis'" in verdict.message)
+    for resource, obj in FluxRelease(name="redis", path=PATH, source=world.source).objects():
+        world.double.create(resource, obj)
+    assert isinstance((await world.outcome(expectation))[1], Succeeded)
+
+
+async def test_a_version_that_did_not_change_is_never_deployed(world: World) -> None:
+    await world.push("1.2.2", outcome="fail")
+    _, verdict = await world.outcome(world.expectation("1.2.2", "1.2.2"))
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == "same-version"
+    commit = world.commits[-1]
+    built = await world.status(HELM_CHARTS, lambda status: commit in status.get("observedSourceArtifactRevision", ""))
+    assert built["status"]["artifact"]["metadata"]["dag-sandbox/commit"] == world.commits[0]
+    assert len(world.release()["status"]["history"]) == 1
+
+
+async def test_with_the_strategy_revision_every_commit_is_deployed(world: World) -> None:
+    spec = {"chart": {"spec": {"reconcileStrategy": "Revision"}}}
+    world.double.merge_patch(HELM_RELEASES, "default", "podinfo", {"spec": spec})
+    commit = await world.push("1.2.2", seconds=0)
+    _, verdict = await world.outcome(world.expectation("1.2.2", "1.2.2"))
+    assert isinstance(verdict, Succeeded)
+    assert verdict.evidence.revision == f"1.2.2+{commit[:12]}"
+
+
+async def test_a_chart_that_is_not_there_fails_with_the_path(world: World) -> None:
+    world.commits.append(await world.host.commit("iac", {f"{PATH}/Chart.yaml": b"{not yaml"}))
+    _, verdict = await world.outcome(world.expectation("1.2.3", "1.2.2"))
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == "chart-build-failed"
+    assert "invalid chart reference: Chart.yaml" in verdict.message
+
+
+async def test_wrong_words_in_the_values_are_told(world: World) -> None:
+    await world.push("1.2.3", outcome="explode")
+    fits = lambda verdict: "sandbox.outcome is 'explode', it must be one of" in verdict.message  # noqa: E731
+    await world.verdicts(world.expectation("1.2.3", "1.2.2"), fits=fits)
+
+
+async def test_a_git_host_that_refuses_is_explained_and_recovered_from(world: World) -> None:
+    world.double.merge_patch(GIT_REPOSITORIES, "flux-system", "iac", {"spec": {"secretRef": None}})
+    await world.push("1.2.3")
+    expectation = world.expectation("1.2.3", "1.2.2")
+    seen = await world.verdicts(expectation, fits=lambda verdict: "cannot be fetched" in verdict.message)
+    assert "AuthenticationFailed" in seen[-1].message
+    world.double.merge_patch(GIT_REPOSITORIES, "flux-system", "iac", {"spec": {"secretRef": {"name": "iac-auth"}}})
+    assert isinstance((await world.outcome(expectation))[1], Succeeded)
+
+
+async def test_a_foreign_commit_elsewhere_changes_nothing(world: World) -> None:
+    await world.push("1.2.3")
+    expectation = world.expectation("1.2.3", "1.2.2")
+    await world.host.commit("iac", {"README.md": b"somebody else"})
+    assert isinstance((await world.outcome(expectation))[1], Succeeded)
+
+
+async def test_a_foreign_commit_on_our_chart_supersedes_ours(world: World) -> None:
+    await world.push("1.2.3", outcome="stuck")
+    expectation = world.expectation("1.2.3", "1.2.2")
+    await world.verdicts(expectation, fits=lambda one: "Running 'upgrade'" in one.message)
+    foreign = await world.host.commit("iac", chart("9.9.9"))
+    knowing = Expectation(
+        **{name: getattr(expectation, name) for name in Expectation.__dataclass_fields__}
+        | {"relations": {**expectation.relations, foreign: Relation.DESCENDANT}}
+    )
+    _, verdict = await world.outcome(knowing)
+    assert isinstance(verdict, Superseded)
+    assert (verdict.by, verdict.version) == ("", "9.9.9")
+
+
+async def test_a_controller_restarted_in_mid_work_goes_on(tmp_path: Path) -> None:
+    async with GitHost(tmp_path / "git") as host:
+        source = FluxSource(url=host.url("iac"))
+        await host.commit("iac", chart("1.2.2"))
+        double = ClusterDouble()
+        release = FluxRelease(name="podinfo", path=PATH, source=source)
+        async with FluxReconciler(double, [release], pace=QUICK) as flux:
+            world = World(host, double, flux, source, [host.repository("iac").tip()])
+            await world.deployed("1.2.2")
+            flux.outcomes["default", "podinfo"] = Outcome("stuck")
+            await world.push("1.2.3")
+            expectation = world.expectation("1.2.3", "1.2.2")
+            await world.verdicts(expectation, fits=lambda one: "Running 'upgrade'" in one.message)
+        async with FluxReconciler(double, [release], pace=QUICK):
+            assert isinstance((await world.outcome(expectation))[1], Succeeded)
+
+
+async def test_a_request_is_answered_without_waiting_for_the_interval(tmp_path: Path) -> None:
+    async with GitHost(tmp_path / "git") as host:
+        source = FluxSource(url=host.url("iac"), interval=3600)
+        await host.commit("iac", chart("1.2.2"))
+        double = ClusterDouble()
+        slow = Pace(action=0.05)
+        async with FluxReconciler(double, [FluxRelease(name="podinfo", path=PATH, source=source)], pace=slow) as flux:
+            world = World(host, double, flux, source, [host.repository("iac").tip()])
+            await world.deployed("1.2.2")
+            await world.push("1.2.3")
+            note = {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "token-1"}}}
+            double.merge_patch(GIT_REPOSITORIES, "flux-system", "iac", note)
+            assert isinstance((await world.outcome(world.expectation("1.2.3", "1.2.2")))[1], Succeeded)
+            await world.status(GIT_REPOSITORIES, lambda status: status.get("lastHandledReconcileAt") == "token-1")
+
+
+async def test_a_first_install_that_fails_is_uninstalled_and_tried_again(tmp_path: Path) -> None:
+    async with GitHost(tmp_path / "git") as host:
+        source = FluxSource(url=host.url("iac"))
+        commit = await host.commit("iac", chart("1.0.0", outcome="fail"))
+        double = ClusterDouble()
+        release = FluxRelease(name="podinfo", path=PATH, source=source, retries=1)
+        async with FluxReconciler(double, [release], pace=QUICK) as flux:
+            world = World(host, double, flux, source, [commit])
+            _, verdict = await world.outcome(world.expectation("1.0.0", "", fail_after=0))
+        assert isinstance(verdict, Failed)
+        assert verdict.reason == "retries-exceeded"
+        assert "Helm install failed" in verdict.message
+        assert verdict.message.endswith("Failed to install after 2 attempt(s). Flux uninstalled the release.")
+
+
+async def test_retry_on_failure_never_stalls(tmp_path: Path) -> None:
+    async with GitHost(tmp_path / "git") as host:
+        source = FluxSource(url=host.url("iac"))
+        commit = await host.commit("iac", chart("1.0.0", outcome="fail"))
+        double = ClusterDouble()
+        spec = {
+            "install": {"strategy": {"name": "RetryOnFailure"}},
+            "upgrade": {"strategy": {"name": "RetryOnFailure"}},
+        }
+        release = FluxRelease(name="podinfo", path=PATH, source=source, spec=spec)
+        async with FluxReconciler(double, [release], pace=QUICK) as flux:
+            world = World(host, double, flux, source, [commit])
+            told, verdict = await world.outcome(world.expectation("1.0.0", "", fail_after=2))
+        assert isinstance(verdict, Failed)
+        assert any("retrying after 5m0s" in message for message in told)
