@@ -210,6 +210,15 @@ async def test_a_failure_then_a_success_is_a_failure_to_the_hasty_and_a_success_
     assert (type(hasty), type(patient)) == (Failed, Succeeded)
 
 
+async def test_going_back_to_the_chart_before_a_failed_one_is_a_success(world: World) -> None:
+    await world.push("1.2.3", outcome="rollback")
+    assert isinstance((await world.outcome(world.expectation("1.2.3", "1.2.2")))[1], Failed)
+    await world.push("1.2.2")
+    _, verdict = await world.outcome(world.expectation("1.2.2", "1.2.3"))
+    assert isinstance(verdict, Succeeded)
+    assert world.release()["status"]["history"][0]["action"] == "rollback"
+
+
 async def test_a_render_error_fails_although_flux_tries_for_ever(world: World) -> None:
     await world.push("1.2.3", outcome="render-error")
     _, verdict = await world.outcome(world.expectation("1.2.3", "1.2.2"))

@@ -375,6 +375,36 @@ def test_a_newer_deployment_that_flux_attempts_supersedes_ours_and_is_named() ->
     )
 
 
+def test_a_version_deployed_long_ago_is_not_taken_for_its_newer_deployment() -> None:
+    objects = flux("progressing", release=BOTH, chart=AT_EARLIER)
+    assert isinstance(assess(objects, expectation(later=(LATER,), relations=BEFORE_OURS)), Progressing)
+
+
+def test_a_newer_deployment_with_our_version_cannot_be_told_from_ours() -> None:
+    at_newer = {"status": {"observedSourceArtifactRevision": f"main@sha1:{NEWER}"}}
+    twin = Later("0199-twin", "1.2.3", NEWER)
+    assert superseded(assess(flux("success", chart=at_newer), expectation(later=(twin,)))).by == "0199-twin"
+    assert isinstance(assess(flux("success"), expectation(later=(twin,))), Succeeded)
+
+
+def test_a_return_to_the_chart_that_a_rollback_had_restored_is_a_success() -> None:
+    done = "Helm upgrade succeeded for release default/podinfo.v5 with chart podinfo@1.2.2"
+    objects = condition(
+        flux("rolled-back", release={"status": {"lastAttemptedRevision": "1.2.2"}}), "Remediated", status=None
+    )
+    for type_ in ("Ready", "Released"):
+        objects = condition(objects, type_, status="True", reason="UpgradeSucceeded", message=done)
+    objects = condition(objects, "Reconciling", status=None)
+    back = expectation(
+        chart_version="1.2.2",
+        previous_chart_version="1.2.3",
+        pushed_at=PUSHED_AT + timedelta(hours=1),
+        content_since=PUSHED_AT - timedelta(days=2),
+    )
+    objects[CHART]["status"]["artifact"]["revision"] = "1.2.2"
+    assert isinstance(assess(objects, back), Succeeded)
+
+
 def test_a_newer_deployment_that_flux_has_not_reached_changes_nothing() -> None:
     assert isinstance(assess(flux("progressing"), expectation(later=(LATER,))), Progressing)
     assert isinstance(assess(flux("success"), expectation(later=(LATER,))), Succeeded)
@@ -412,7 +442,8 @@ def test_a_release_on_top_of_ours_in_the_history_supersedes_it() -> None:
     objects = flux("success", release={"status": {"lastAttemptedRevision": "1.3.0"}})
     newest = {"version": 5, "status": "deployed", "action": "upgrade", "chartName": "podinfo", "chartVersion": "1.3.0"}
     objects[RELEASE]["status"]["history"].insert(0, newest)
-    assert superseded(assess(objects, expectation())).version == "1.3.0"
+    early = expectation(pushed_at=PUSHED_AT - timedelta(minutes=5), content_since=PUSHED_AT - timedelta(minutes=5))
+    assert superseded(assess(objects, early)).version == "1.3.0"
 
 
 def test_a_cluster_that_lags_behind_is_not_superseded() -> None:
@@ -581,3 +612,14 @@ def test_a_chart_that_was_built_long_before_is_not_taken_for_a_newer_one() -> No
 def test_a_foreign_chart_that_flux_attempts_supersedes_ours() -> None:
     objects = flux("progressing", release={"status": {"lastAttemptedRevision": "1.2.4"}}, chart=AT_NEWER)
     assert superseded(assess(objects, expectation(relations=ON_TOP))).version == "1.2.4"
+
+
+def test_an_older_release_of_our_chart_in_the_history_is_not_ours_superseded() -> None:
+    """A return to an older chart: it was released, another one came on top, and only then we pushed it again."""
+    back = expectation(
+        chart_version="1.2.2",
+        previous_chart_version="1.2.3",
+        pushed_at=PUSHED_AT + timedelta(hours=1),
+        content_since=PUSHED_AT - timedelta(days=3),
+    )
+    assert isinstance(assess(flux("success"), back), Progressing)

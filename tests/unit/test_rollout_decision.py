@@ -19,6 +19,7 @@ from dag_common.contracts.events import (
     DeploymentSucceeded,
     Event,
     MonitoringStarted,
+    PushStarted,
     RolloutFailed,
     RolloutProgressed,
     RolloutSucceeded,
@@ -214,6 +215,13 @@ def test_what_is_expected_comes_from_the_log() -> None:
     assert expected.relation(PUSHED.commit) is Relation.OURS
     assert expected.relation("c" * 40) is Relation.UNKNOWN
     assert expected.relation("") is Relation.UNKNOWN
+
+
+def test_the_tip_that_a_push_was_built_on_came_before_it() -> None:
+    begun = after(Deployment(id=ID), requested(targets=(ONE,)), PushStarted(attempt=1, base="d" * 40), PUSHED)
+    assert expect(begun, ONE).relation("d" * 40) is Relation.ANCESTOR
+    same = after(Deployment(id=ID), requested(targets=(ONE,)), PushStarted(attempt=1, base=PUSHED.commit), PUSHED)
+    assert expect(same, ONE).relation(PUSHED.commit) is Relation.OURS
 
 
 def test_nothing_is_expected_before_the_push() -> None:

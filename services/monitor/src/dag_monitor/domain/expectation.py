@@ -112,6 +112,8 @@ class Expectation:
             return Relation.UNKNOWN
         if self.commit.startswith(commit):
             return Relation.OURS
+        if commit in self.relations:
+            return self.relations[commit]
         if any(later.commit.startswith(commit) for later in self.later):
             return Relation.REPLACED
         known = (relation for sha, relation in self.relations.items() if sha.startswith(commit))
@@ -136,9 +138,14 @@ def expect(deployment: Deployment, target: RolloutTarget, knowledge: Knowledge =
         pushed_at=pushed_at,
         content_since=_content_since(pushed, pushed_at, knowledge),
         reused=_reused(pushed, knowledge),
-        relations=knowledge.relations,
+        relations=_before(deployment, pushed) | dict(knowledge.relations),
         later=knowledge.later,
     )
+
+
+def _before(deployment: Deployment, pushed: ChartPushed) -> dict[str, Relation]:
+    """The tips that the push was tried on came before it; a push that changed nothing may name its own commit."""
+    return {base: Relation.ANCESTOR for base in deployment.bases if base not in ("", pushed.commit)}
 
 
 def _content_since(pushed: ChartPushed, pushed_at: datetime, knowledge: Knowledge) -> datetime | None:

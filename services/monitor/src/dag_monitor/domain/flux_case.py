@@ -86,6 +86,10 @@ class Case:
         since = self.expected.content_since
         return moment is not None and since is not None and moment < since - _CLOCKS_DIFFER
 
+    def follows_push(self, moment: datetime | None) -> bool:
+        """Whether a moment on the cluster's clock is surely after our push."""
+        return moment is not None and moment > self.expected.pushed_at + _CLOCKS_DIFFER
+
     @property
     def rebuilt(self) -> bool:
         """Whether the chart was surely built after our content came to the branch, so that it holds it."""

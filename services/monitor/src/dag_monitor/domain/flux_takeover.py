@@ -13,8 +13,16 @@ from dag_monitor.domain.wording import short
 def superseded(case: Case) -> Superseded | None:
     """Whether Flux is past our commit; while it still attempts our chart, that may yet become healthy."""
     if case.ours:
-        return None
+        return _same_version_came_later(case)
     return _newer_attempted(case) or _passed_over(case) or _replaced_by_others(case) or _replaced_in_history(case)
+
+
+def _same_version_came_later(case: Case) -> Superseded | None:
+    """A newer deployment carries our version, and Flux has seen its commit: which of both runs cannot be told apart."""
+    if case.source is not Relation.REPLACED or case.release.stamping.revision:
+        return None
+    twin = next((one for one in case.expected.later if one.chart_version == case.expected.chart_version), None)
+    return _by(case, twin, twin.chart_version) if twin else None
 
 
 def _newer_attempted(case: Case) -> Superseded | None:
@@ -50,11 +58,11 @@ def _replaced_by_others(case: Case) -> Superseded | None:
 
 def _replaced_in_history(case: Case) -> Superseded | None:
     """Our chart was released after it was pushed, and a release of another chart came on top, which is no rollback."""
-    since, latest = case.expected.content_since, case.release.latest
-    if since is None or case.is_ours(latest.chart_version) or latest.action == "rollback":
+    latest = case.release.latest
+    if case.behind or case.is_ours(latest.chart_version) or latest.action == "rollback":
         return None
     ours = (one for one in case.release.history[1:] if case.is_ours(one.chart_version))
-    if not any(one.deployed_at is not None and one.deployed_at >= since for one in ours):
+    if not any(case.follows_push(one.deployed_at) for one in ours):
         return None
     return _by(case, None, latest.chart_version)
 
@@ -71,9 +79,9 @@ def _stood_before(case: Case, version: str) -> bool:
 
 def _was_there(case: Case, chart: Chart) -> bool:
     """Whether the chart was built or released before ours: Ready is written before the artifact it speaks of."""
-    since = case.expected.content_since or case.expected.pushed_at
+    pushed_at = case.expected.pushed_at.replace(microsecond=0)  # clusters write whole seconds
     same = (one.deployed_at for one in case.release.history if one.chart_version == chart.version)
-    return any(at is not None and at < since for at in (chart.built_at, *same))
+    return any(at is not None and at < pushed_at for at in (chart.built_at, *same))
 
 
 def _by(case: Case, later: Later | None, version: str) -> Superseded:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dag_common.contracts.codec import decode
 from dag_common.contracts.envelope import Recorded
-from dag_common.contracts.events import ChartPushed
+from dag_common.contracts.events import ChartPushed, DeploymentId
 from dag_common.domain.deployment import Deployment
 from dag_common.store import event_log
 from dag_common.store.database import Database
@@ -18,7 +18,10 @@ KEPT = 20_000
 """Pushes kept in memory; a rollout older than the oldest of them makes the cache begin anew at its own push."""
 
 SEARCHED_BACK = 50
-"""Earlier pushes of the same content looked at, for a push that changed nothing."""
+"""Earlier pushes of the same content looked at."""
+
+REMEMBERED = 2_000
+"""Deployments whose content's past is kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class PushHistory:
         self._wanted: int | None = None
         self._next: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
+        self._brought: dict[DeploymentId, Introduced | None] = {}
 
     async def knowledge(self, deployment: Deployment) -> Knowledge:
         """Everything known now about the pushes after this deployment's own, and about its content's past.
@@ -58,7 +62,7 @@ class PushHistory:
         return Knowledge(
             relations={push.fact.commit: _relation(push, replaced_from) for push in after},
             later=tuple(Later(push.deployment_id, push.fact.chart_version, push.fact.commit) for push in later),
-            introduced=await self._introduced(deployment) if pushed.unchanged else None,
+            introduced=await self._introduced(deployment),
         )
 
     def _after(self, position: int, pushed: ChartPushed) -> list[Push]:
@@ -88,7 +92,15 @@ class PushHistory:
             return await event_log.read_type(connection, "chart.pushed", after=self._to, limit=PAGE)
 
     async def _introduced(self, deployment: Deployment) -> Introduced | None:
-        """The push that brought this content: the first of the unbroken run of pushes that left it in place."""
+        """The push that brought this content before, asked for once: what lies behind a push does not change."""
+        if deployment.id not in self._brought:
+            if len(self._brought) >= REMEMBERED:
+                self._brought.clear()
+            self._brought[deployment.id] = await self._search(deployment)
+        return self._brought[deployment.id]
+
+    async def _search(self, deployment: Deployment) -> Introduced | None:
+        """The newest earlier push that changed the path to this content; also a return to an older chart has one."""
         pushed = deployment.pushed
         assert pushed is not None  # noqa: S101 - the caller looked
         async with self._database.connection() as connection:
