@@ -1,0 +1,99 @@
+"""Gates hold chosen requests to a part of the outside world, so that a test can act at exactly that moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Fits = Callable[[Request], bool]
+"""Whether a request is to be held."""
+
+
+class Gate:
+    """Holds the first request that fits, before the part sees it or (`answered`) before its answer leaves.
+
+    Everything after that first request passes.
+    """
+
+    def __init__(self, fits: Fits, *, answered: bool) -> None:
+        self._fits = fits
+        self.answered = answered
+        self._reached = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._dropped = False
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether this is the request to hold."""
+        return scope["type"] == "http" and not self._reached.is_set() and self._fits(Request(scope))
+
+    async def pass_through(self) -> bool:
+        """Hold the request; False if it is to be dropped."""
+        self._reached.set()
+        await self._opened.wait()
+        return not self._dropped
+
+    async def reached(self, *, within: float = 30) -> None:
+        """Wait until a request stands at the gate."""
+        async with asyncio.timeout(within):
+            await self._reached.wait()
+
+    def open(self) -> None:
+        """Let the request go on."""
+        self._opened.set()
+
+    def drop(self) -> None:
+        """The request is lost: it goes no further, and nobody answers it."""
+        self._dropped = True
+        self._opened.set()
+
+
+class Gated:
+    """An ASGI app with gates in front of it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._gates: list[Gate] = []
+
+    def hold(self, fits: Fits, *, answered: bool = False) -> Gate:
+        """Set a gate for the next request that fits."""
+        gate = Gate(fits, answered=answered)
+        self._gates.append(gate)
+        return gate
+
+    def open_all(self) -> None:
+        """Nothing is held any more."""
+        for gate in self._gates:
+            gate.open()
+        self._gates.clear()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gate = next((gate for gate in self._gates if gate.takes(scope)), None)
+        if gate is None:
+            await self._app(scope, receive, send)
+        elif gate.answered:
+            await self._answer_later(gate, scope, receive, send)
+        elif await gate.pass_through():
+            await self._app(scope, receive, send)
+        else:
+            await _drop(send)
+
+    async def _answer_later(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        await self._app(scope, receive, keep)
+        if not await gate.pass_through():
+            await _drop(send)
+            return
+        for message in answer:
+            await send(message)
+
+
+async def _drop(send: Send) -> None:
+    """Promise a body and send none: the server closes the connection when the application returns."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4096")]})

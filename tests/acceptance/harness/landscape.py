@@ -1,0 +1,117 @@
+"""What may be deployed where: environments spread over IaC repositories, and the registry that says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from acceptance.harness.charts import NAME
+
+PROJECT = "acme/shop"
+BRANCH = "main"
+CLUSTER = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An environment: its repository and directory, and the release that follows it if its rollout is watched."""
+
+    environment: str
+    repository: str
+    watched: bool = True
+    branch: str = BRANCH
+
+    @property
+    def path(self) -> str:
+        """The chart's directory."""
+        return f"clusters/main/{self.environment}/{NAME}"
+
+    @property
+    def namespace(self) -> str:
+        """Where the release lives in the cluster."""
+        return self.environment
+
+
+@dataclass(frozen=True, slots=True)
+class Landscape:
+    """All environments of an installation."""
+
+    places: tuple[Place, ...]
+
+    @classmethod
+    def of(cls, *, environments: int, repositories: int) -> Landscape:
+        """Environments dealt out to repositories in turn."""
+        return cls(tuple(Place(f"env-{number:02}", f"iac-{number % repositories}") for number in range(environments)))
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """The IaC repositories' names."""
+        return tuple(sorted({place.repository for place in self.places}))
+
+    def place(self, environment: str) -> Place:
+        """An environment's place."""
+        return next(place for place in self.places if place.environment == environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """The secrets of an installation, planted so that a test can look where they turn up."""
+
+    git_user: str = "dag"
+    git_password: str
+    cluster_token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where the parts of the outside world are, as the services reach them."""
+
+    gitlab: str
+    git: str
+    cluster: str
+
+
+def write_registry(directory: Path, landscape: Landscape, addresses: Addresses, keys: Keys) -> Path:
+    """`dag.yaml` and its secrets; returns the directory, which is what DAG_REGISTRY names."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_cluster_token(directory, keys.cluster_token)
+    (directory / "git.password").write_text(keys.git_password)
+    (directory / "dag.yaml").write_text(yaml.safe_dump(_registry(landscape, addresses, keys)))
+    return directory
+
+
+def write_cluster_token(directory: Path, token: str) -> None:
+    """The file the registry refers to; a rotated token is written here."""
+    (directory / "cluster.token").write_text(token)
+
+
+def _registry(landscape: Landscape, addresses: Addresses, keys: Keys) -> dict[str, Any]:
+    credentials = {"https": {"username": keys.git_user, "password": {"file": "git.password"}}}
+    return {
+        "providers": {"gitlab": {"kind": "gitlab", "url": addresses.gitlab}},
+        "clusters": {CLUSTER: {"server": addresses.cluster, "token": {"file": "cluster.token"}}},
+        "iac": {
+            name: {"url": f"{addresses.git}/{name}.git", "branch": BRANCH, "credentials": credentials}
+            for name in landscape.repositories
+        },
+        "apps": [
+            {
+                "name": "shop",
+                "repoUrl": f"{addresses.gitlab}/{PROJECT}",
+                "provider": "gitlab",
+                "environments": [_environment(place) for place in landscape.places],
+            }
+        ],
+    }
+
+
+def _environment(place: Place) -> dict[str, Any]:
+    flux = {"kind": "flux", "cluster": CLUSTER, "namespace": place.namespace, "name": NAME, "timeout": "5m"}
+    return {
+        "name": place.environment,
+        "branch": "main",
+        "iac": {"repository": place.repository, "path": place.path},
+        "targets": [flux] if place.watched else [{"kind": "none"}],
+    }

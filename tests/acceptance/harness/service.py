@@ -1,0 +1,117 @@
+"""One service process: started, waited for, killed, terminated, started again under the same address and data."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import httpx
+from acceptance.harness.ports import free_port
+from acceptance.harness.warden import Warden
+
+READY_SECONDS = 40.0
+LAST_WORDS = 4_000
+"""Characters of a process's log that are shown when it fails a test."""
+
+
+class Service:
+    """`python -m <module>` of the running interpreter. It keeps port, data directory and log over restarts."""
+
+    def __init__(self, name: str, module: str, environment: Mapping[str, str], directory: Path, warden: Warden) -> None:
+        self.name = name
+        self.log = directory / f"{name}.log"
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        """Its API, if it has one, and its health pages."""
+        own = {"DAG_DATA_DIR": str(directory / name), "DAG_HTTP_PORT": str(port), "DAG_HEALTH_PORT": str(port)}
+        self._environment = {**_inherited(), **environment, **own}
+        self._module = module
+        self._warden = warden
+        self._process: Process | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> Self:
+        """Start the process; `ready` waits until it works."""
+        assert not self.running, f"{self.name} runs already"
+        with self.log.open("ab") as log:
+            log.write(f"--- {self.name} is started\n".encode())
+            log.flush()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                self._module,
+                stdin=DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+            )
+        self._warden.watch(self._process.pid)
+        return self
+
+    async def ready(self, *, within: float = READY_SECONDS) -> Self:
+        """Wait until /readyz says so; fails with the log's end if the process dies or does not come up."""
+        report = "no answer"
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+            try:
+                async with asyncio.timeout(within):
+                    while self.running:
+                        report = await _readiness(http, self.url)
+                        if not report:
+                            return self
+                        await asyncio.sleep(0.05)
+            except TimeoutError:
+                raise AssertionError(f"{self.name} is not ready: {report}\n{self.last_words()}") from None
+        raise AssertionError(f"{self.name} ended instead of getting ready:\n{self.last_words()}")
+
+    async def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        await self._end(signal.SIGKILL)
+
+    async def terminate(self, *, within: float = 30) -> int:
+        """SIGTERM; returns the exit code. Fails if it has not ended in time."""
+        try:
+            async with asyncio.timeout(within):
+                return await self._end(signal.SIGTERM)
+        except TimeoutError:
+            raise AssertionError(f"{self.name} did not end on SIGTERM:\n{self.last_words()}") from None
+
+    async def restart(self) -> Self:
+        """Start it again after its end, and wait until it is ready."""
+        return await (await self.start()).ready()
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-LAST_WORDS:] if self.log.exists() else ""
+
+    async def _end(self, number: signal.Signals) -> int:
+        process = self._process
+        assert process is not None, f"{self.name} was never started"
+        if process.returncode is None:
+            process.send_signal(number)
+        code = await process.wait()
+        self._warden.forget(process.pid)
+        return code
+
+
+def _inherited() -> dict[str, str]:
+    """What a process needs of ours; nothing that configures DAG."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DAG_")}
+
+
+async def _readiness(http: httpx.AsyncClient, url: str) -> str:
+    """What is missing; empty when it is ready."""
+    try:
+        answer = await http.get(f"{url}/readyz")
+    except httpx.TransportError as exc:
+        return type(exc).__name__
+    return "" if answer.status_code == 200 else answer.text
