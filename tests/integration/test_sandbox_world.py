@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -56,6 +57,15 @@ async def test_the_iac_repository_outlives_the_sandbox(tmp_path: Path) -> None:
     async with world(tmp_path, tmp_path / "registry", Ground()) as addresses:
         assert await show_last_commit(addresses.iac_url_to_clone, tmp_path / "two") == first
     assert "README.md" in first
+
+
+async def test_a_sandbox_that_starts_again_repeats_no_job_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for day in (1, 2):
+        monkeypatch.setattr("dag_sandbox.world.now", lambda day=day: datetime(2026, 11, day, tzinfo=UTC))
+        async with world(tmp_path, tmp_path / "registry", Ground()) as addresses:
+            ids += [int((await mint_job(addresses.gitlab)).job_id) for _ in range(2)]
+    assert ids == sorted(set(ids))
 
 
 async def test_a_sandbox_that_is_not_there_is_one_sentence() -> None:

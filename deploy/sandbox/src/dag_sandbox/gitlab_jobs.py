@@ -51,10 +51,13 @@ class JobWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Jobs:
-    """All jobs and projects. Ids only grow; a renamed project keeps its id."""
+    """All jobs and projects. Ids only grow; a renamed project keeps its id.
 
-    def __init__(self) -> None:
-        self._job_ids = count(10001)
+    A job's id stands for it for ever: who starts again on old data must go on with higher ids, by `first_id`.
+    """
+
+    def __init__(self, *, first_id: int = 10001) -> None:
+        self._job_ids = count(first_id)
         self._project_ids = count(101)
         self._projects: dict[str, int] = {}
         self._jobs: dict[int, Job] = {}

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
 
+from dag_common.runtime.clock import now
 from dag_sandbox.addresses import GIT_PASSWORD, GIT_USER, IAC, Addresses
 from dag_sandbox.cluster.api import ClusterApp
 from dag_sandbox.cluster.double import ClusterDouble
@@ -23,6 +24,7 @@ from dag_sandbox.front import Front
 from dag_sandbox.githost import GitHost
 from dag_sandbox.gitlab import GitLabDouble
 from dag_sandbox.gitlab_app import app as gitlab_app
+from dag_sandbox.gitlab_jobs import Jobs
 from dag_sandbox.reconcilers.flux import FluxReconciler, FluxRelease, FluxSource
 from dag_sandbox.registration import write_registry
 from dag_sandbox.releases import RELEASES
@@ -58,6 +60,7 @@ async def world(directory: Path, registry: Path, ground: Ground) -> AsyncIterato
     """
     async with AsyncExitStack() as stack:
         front, gitlab, cluster = Front(), GitLabDouble(), ClusterDouble("sandbox")
+        gitlab.jobs = Jobs(first_id=int(now().timestamp()))
         host = GitHost(directory / "git", user=GIT_USER, password=GIT_PASSWORD)
         apps: tuple[ASGIApp, ...] = (front.app(), host.app, gitlab_app(gitlab), ClusterApp(cluster))
         urls = [await _serve(stack, app, ground.part(number)) for number, app in enumerate(apps)]
