@@ -66,7 +66,7 @@ async def looking(pace: Pace = HASTE, query: Query = QUERY) -> AsyncIterator[Sig
         task = asyncio.create_task(sight.reflector.run())
         try:
             await sight.reflector.synced()
-            await until(lambda: api.app.open_watches == 1)
+            await until(lambda: sight.reflector.condition.watching_since and api.app.open_watches == 1)
             yield sight
         finally:
             task.cancel()
