@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -112,10 +113,12 @@ class Screen:
     def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 1))
         steps = self._progress.steps
-        for step, following in zip(steps, (*steps[1:], None), strict=True):
+        for step, following in zip_longest(steps, steps[1:]):
             table.add_row(*self._row(step, following))
             if step.status == "pushed" and self._progress.commit:
-                table.add_row("", "", "", Text(self._progress.commit_url or self._progress.commit, style="dim"))
+                table.add_row(
+                    "", "", "", Text(self._progress.commit_url or self._progress.commit, style="dim", overflow="fold")
+                )
         return Group(table, *self._targets(), self._ahead())
 
     def _row(self, step: Step, following: Step | None) -> tuple[RenderableType, ...]:
