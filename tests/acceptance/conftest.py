@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -19,18 +19,25 @@ SCENES = pytest.StashKey[list[Path]]()
 async def build(
     request: pytest.FixtureRequest, tmp_path: Path, database_url: str, amqp_url: str, amqp_namespace: str
 ) -> AsyncIterator[Build]:
-    """`await build(environments=2, repositories=1)`: a scene of the test's own; `environment` adds variables."""
+    """`await build(environments=2, repositories=1)`: a scene of the test's own; see `Landscape.of`.
+
+    `variables` are added to every process's environment.
+    """
     async with AsyncExitStack() as stack:
 
         async def begin(
-            *, environments: int = 1, repositories: int = 1, environment: dict[str, str] | None = None
+            *,
+            environments: int = 1,
+            repositories: int = 1,
+            unwatched: int = 0,
+            variables: Mapping[str, str] | None = None,
         ) -> Scene:
             ground = Ground(
                 directory=tmp_path, database_url=database_url, amqp_url=amqp_url, amqp_namespace=amqp_namespace
             )
             request.node.stash[SCENES] = [tmp_path / "dag"]
-            landscape = Landscape.of(environments=environments, repositories=repositories)
-            return await stack.enter_async_context(scene(ground, landscape, environment))
+            landscape = Landscape.of(environments=environments, repositories=repositories, unwatched=unwatched)
+            return await stack.enter_async_context(scene(ground, landscape, variables))
 
         yield begin
 

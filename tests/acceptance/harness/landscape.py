@@ -41,9 +41,12 @@ class Landscape:
     places: tuple[Place, ...]
 
     @classmethod
-    def of(cls, *, environments: int, repositories: int) -> Landscape:
-        """Environments dealt out to repositories in turn."""
-        return cls(tuple(Place(f"env-{number:02}", f"iac-{number % repositories}") for number in range(environments)))
+    def of(cls, *, environments: int, repositories: int, unwatched: int = 0) -> Landscape:
+        """Environments dealt out to repositories in turn; the first so many have no rollout to watch."""
+        numbers = range(environments)
+        return cls(
+            tuple(Place(f"env-{one:02}", f"iac-{one % repositories}", watched=one >= unwatched) for one in numbers)
+        )
 
     @property
     def repositories(self) -> tuple[str, ...]:

@@ -94,9 +94,9 @@ def pushes(request: Request) -> bool:
     return _is_ours(request) and request.url.path.endswith("/git-receive-pack") and request.method == "POST"
 
 
-def asks_for_releases(request: Request) -> bool:
-    """The monitor lists or watches releases."""
-    return request.url.path.endswith("/helmreleases")
+def reconciles(request: Request) -> bool:
+    """Flux asks the git host for its refs: until it is answered, it sees no new commit."""
+    return not _is_ours(request) and request.url.path.endswith("/info/refs")
 
 
 def verifies_job(request: Request) -> bool:

@@ -46,6 +46,7 @@ class Scene:
     ci: CI
     log: LogReader
     auditor: Auditor
+    database_url: str
 
 
 Build = Callable[..., Awaitable[Scene]]
@@ -54,7 +55,7 @@ Build = Callable[..., Awaitable[Scene]]
 
 @asynccontextmanager
 async def scene(
-    ground: Ground, landscape: Landscape, environment: Mapping[str, str] | None = None
+    ground: Ground, landscape: Landscape, variables: Mapping[str, str] | None = None
 ) -> AsyncIterator[Scene]:
     """A scene without any service running yet; whatever a test starts in it is gone after the block."""
     async with AsyncExitStack() as stack:
@@ -62,7 +63,7 @@ async def scene(
         stack.push_async_callback(database.close)
         outside = await stack.enter_async_context(outside_world(ground.directory / "outside", landscape))
         warden = stack.enter_context(Warden())
-        told = ground.environment(outside.registry) | dict(environment or {})
+        told = ground.environment(outside.registry) | dict(variables or {})
         dag = Installation(ground.directory / "dag", told, warden)
         stack.push_async_callback(dag.close)
         ci = CI(outside.gitlab, lambda: dag.gateways)
@@ -73,4 +74,5 @@ async def scene(
             ci=ci,
             log=LogReader(database),
             auditor=Auditor(outside, database, lambda: ci.orders),
+            database_url=ground.database_url,
         )

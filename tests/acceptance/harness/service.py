@@ -73,6 +73,12 @@ class Service:
                 raise AssertionError(f"{self.name} is not ready: {report}\n{self.last_words()}") from None
         raise AssertionError(f"{self.name} ended instead of getting ready:\n{self.last_words()}")
 
+    async def silent(self, *, within: float = 10) -> None:
+        """Wait until its pages are not served any more: it has ended, or is about to."""
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as http, asyncio.timeout(within):
+            while await _readiness(http, self.url) != httpx.ConnectError.__name__:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+
     async def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         await self._end(signal.SIGKILL)

@@ -1,0 +1,38 @@
+"""`kill -9` of each service at every moment of a deployment, then its restart."""
+
+from __future__ import annotations
+
+import pytest
+from acceptance.harness import moments
+from acceptance.harness.installation import KINDS
+from acceptance.harness.scene import Build, Scene
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_killed_service_comes_back_and_the_deployment_ends_right_with_one_commit(
+    kind: str, build: Build
+) -> None:
+    scene = await build()
+    await scene.dag.start(gateway=1, pusher=1, monitor=1)
+    for moment in moments.ALL:
+        try:
+            await kill_at(moment, kind, scene)
+        except Exception as exc:
+            exc.add_note(f"the {kind} was killed at the moment {moment.__name__}")
+            raise
+    evidence = await scene.auditor.check()
+    assert len(evidence.commits) == len(moments.ALL)
+
+
+async def kill_at(moment: moments.Moment, kind: str, scene: Scene) -> None:
+    order = scene.ci.order("env-00")
+    async with moment(scene, order):
+        early = scene.ci.follow(order) if order.deployment_id else None
+        if early is not None:
+            await early.until("pending")
+        await scene.dag.one(kind).kill()
+        await scene.dag.one(kind).restart()
+    readers = [scene.ci.follow(order), *([early] if early else [])]
+    for reader in readers:
+        journey = await reader.end()
+        assert journey.status == "deployed", journey.story()
