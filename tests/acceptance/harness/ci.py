@@ -65,10 +65,14 @@ class CI:
         self._gateways = gateways
         self._turn = itertools.count()
         self._numbers = itertools.count(1)
+        self._readers: set[asyncio.Task[None]] = set()
         self._http = httpx.AsyncClient(trust_env=False, timeout=30, limits=httpx.Limits(max_connections=None))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Stop reading, and close the connections."""
+        for task in self._readers:
+            task.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
         await self._http.aclose()
 
     def order(self, environment: str, *, version: str = "", files: Mapping[str, bytes] | None = None) -> Order:
@@ -111,7 +115,9 @@ class CI:
         """Begin to read the order's stream in the background; it comes back after every lost connection."""
         journey = Journey(order.deployment_id)
         order.journeys.append(journey)
-        return Following(journey, asyncio.create_task(self._follow(journey), name=f"follow {journey.deployment_id}"))
+        task = asyncio.create_task(self._follow(journey), name=f"follow {journey.deployment_id}")
+        self._readers.add(task)
+        return Following(journey, task)
 
     async def deploy(self, environment: str, **wishes: Any) -> Journey:
         """One pipeline from start to end."""

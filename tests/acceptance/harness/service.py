@@ -95,6 +95,12 @@ class Service:
         """Start it again after its end, and wait until it is ready."""
         return await (await self.start()).ready()
 
+    def command_line(self) -> bytes:
+        """What anybody on the machine can see of it, where the system shows it as a file (Linux)."""
+        assert self._process is not None
+        shown = Path(f"/proc/{self._process.pid}/cmdline")
+        return shown.read_bytes() if shown.exists() else b""
+
     def last_words(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-LAST_WORDS:] if self.log.exists() else ""

@@ -1,0 +1,73 @@
+"""Planted secrets are looked for everywhere they must not be, after a run in which everything also went wrong once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+
+from acceptance.harness import haystacks
+from acceptance.harness.landscape import write_cluster_token
+from acceptance.harness.scene import Build, Scene
+from conditions import until
+
+
+async def test_secrets_stay_out_of_logs_events_messages_git_answers_and_disk(
+    build: Build, amqp_url: str, amqp_namespace: str
+) -> None:
+    scene = await build(variables={"DAG_LOG_LEVEL": "debug"})
+    async with haystacks.overhearing(amqp_url, amqp_namespace) as overheard:
+        await scene.dag.start(gateway=1, pusher=1, monitor=1)
+        planted = await deploy_with_every_secret_wrong_at_first(scene)
+        await scene.auditor.check()
+        found = {
+            "messages": b"\n".join(overheard.messages),
+            **await haystacks.of_database(scene.database_url),
+            **await haystacks.of_processes(scene.dag),
+            **haystacks.of_disk(scene.dag),
+            **haystacks.of_git(scene.outside),
+            **haystacks.of_answers(scene.ci.orders),
+        }
+    assert_the_deployment_is_found_everywhere(scene, found)
+    assert leaks(planted, found) == []
+
+
+async def deploy_with_every_secret_wrong_at_first(scene: Scene) -> list[bytes]:
+    """Wrong tokens and passwords are secrets too; returns all that were used, in all spellings."""
+    outside, wrong = scene.outside, [f"planted-wrong-{secrets.token_hex(8)}" for _ in range(3)]
+    (outside.registry / "git.password").write_text(wrong[0])
+    write_cluster_token(outside.registry, wrong[1])
+    unproven = scene.ci.order("env-00")
+    unproven.token = wrong[2]
+    assert (await scene.ci.send(unproven)).status == 401
+    order = scene.ci.order("env-00")
+    outside.gitlab.faults.down()
+    assert (await scene.ci.send(order)).status == 503
+    outside.gitlab.faults.clear()
+    await scene.ci.submit(order)
+    reader = scene.ci.follow(order)
+    await said(scene, "pusher", b"refused DAG's credentials")
+    (outside.registry / "git.password").write_text(outside.keys.git_password)
+    await reader.until("monitoring")
+    await said(scene, "monitor", b"renew the token")
+    write_cluster_token(outside.registry, outside.keys.cluster_token)
+    assert (await reader.end()).status == "deployed", reader.journey.story()
+    used = [*wrong, order.token, outside.keys.git_password, outside.keys.cluster_token]
+    return [text for secret in used for text in haystacks.spellings(secret, outside.keys.git_user)]
+
+
+async def said(scene: Scene, kind: str, words: bytes) -> None:
+    """Wait until the first process of a kind has written these words to its log."""
+    await until(lambda: words in scene.dag.one(kind).log.read_bytes())
+
+
+def assert_the_deployment_is_found_everywhere(scene: Scene, found: Mapping[str, bytes]) -> None:
+    """The search finds what is there: an empty haystack proves nothing."""
+    deployment = scene.ci.orders[-1].deployment_id.encode()
+    places = ("messages", "table events", "gateway-1.log", "pusher-1.log", "monitor-1.log", "objects of iac-0")
+    assert [place for place in places if deployment not in found[place]] == []
+    assert any(place.endswith("config") for place in found)
+
+
+def leaks(planted: Iterable[bytes], found: Mapping[str, bytes]) -> list[str]:
+    """Where something planted turned up."""
+    return [f"{text.decode()} in {place}" for text in planted for place, hay in found.items() if text in hay]
