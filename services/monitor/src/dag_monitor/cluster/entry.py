@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dag_common.errors import Invalid
+import os
+
 from dag_common.registry.schema import Cluster
+from dag_monitor.cluster import in_cluster, kubeconfig
 from dag_monitor.cluster.access import Access, StoredCredentials, from_file
 
 
 def access_to(cluster: Cluster) -> Access:
-    """How to reach the cluster; secrets are read when they are used. Raises `Invalid` for a way in that is none."""
+    """How to reach the cluster; secrets are read when they are used.
+
+    Raises `Invalid`, `NotFound` or `Unavailable` for a kubeconfig that cannot be used, or inCluster outside a pod.
+    """
+    if cluster.kubeconfig is not None:
+        return kubeconfig.access(cluster.kubeconfig.file.path, cluster.kubeconfig.context or "")
     if cluster.server is None:
-        raise Invalid("kubeconfig and inCluster are not supported by this version; give server, ca and token")
+        return in_cluster.access(os.environ)
     return Access(
         server=cluster.server,
         credentials=StoredCredentials(token=None if cluster.token is None else cluster.token.read),

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from dag_common.contracts.events import RolloutTarget
-from dag_common.errors import Invalid, NotFound
+from dag_common.errors import Invalid, NotFound, Unavailable
 from dag_monitor.cluster import resources
 from dag_monitor.cluster.reflector import Reflector
 from dag_monitor.cluster.reflectors import Reflectors
@@ -56,7 +56,7 @@ class Window:
         """The objects the judge is concerned with as they are known now, or why they cannot be known yet."""
         try:
             return await self._look(judge_for(self._target.kind).concerned)
-        except (NotFound, Invalid) as exc:
+        except (NotFound, Invalid, Unavailable) as exc:
             return Unseen(f"It cannot be watched: {exc.message}")
 
     async def _look(self, concerned: Callable[[Objects, RolloutTarget], tuple[Ref, ...]]) -> Sighting:
