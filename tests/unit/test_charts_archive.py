@@ -222,6 +222,8 @@ def test_members_that_collide_are_refused(first: str, second: str, reason: str) 
         ([pax((b"size", b"999999999")), header(b"podinfo/a")], "larger than 5 MiB"),
         ([pax((b"path", b"../../etc/passwd")), header(b"podinfo/a")], "'..' in its path"),
         ([pax((b"path", b"")), header(b"podinfo/a")], "empty name"),
+        ([pax((b"hdrcharset", b"ISO-IR 8859 1")), header(b"podinfo/a")], "not UTF-8"),
+        ([header(b"podinfo/a", b"S", magic=b"ustar  \x00", prefix=b"1")], "Pack without `--sparse`"),
         ([pax((b"GNU.sparse.major", b"1")), header(b"podinfo/a")], "sparse"),
         ([header(b"pax", b"x", b"77777777777")], "extended header over 64 KiB"),
         ([header(b"pax", b"x", b"00000000013"), padded(b"0 path=abc\n")], "damaged extended header"),

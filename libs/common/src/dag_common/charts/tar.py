@@ -24,6 +24,7 @@ _LENGTH_DIGITS = 8
 _BINARY_NUMBER = 0x80
 _POSIX, _GNU, _OLD = b"ustar\x0000", b"ustar  \x00", bytes(8)
 _FILE, _DIRECTORY = (b"0", b"\x00"), b"5"
+_CHARSETS = (b"ISO-IR 10646 2000 UTF-8", b"BINARY")  # the two that pax knows; names must be UTF-8 in both
 _GLOBAL, _PAX, _LONG_NAME = b"g", b"x", b"L"
 _KIND_REFUSED = {
     b"1": "is a hard link. Pack with `tar --hard-dereference`, so that the file itself is in the chart",
@@ -132,7 +133,7 @@ def _check_dialect(block: bytes) -> None:
     """Refuse headers whose name field or rest means different things to different readers."""
     magic, prefix, padding = block[257:265], block[345:500], block[500:512]
     plain = magic == _POSIX or (magic in (_GNU, _OLD) and not any(prefix))
-    if not plain or any(padding):
+    if (not plain or any(padding)) and block[156:157] not in _KIND_REFUSED:
         shown = in_quotes(_until_nul(block[0:100]))
         raise Invalid(f"The archive's member {shown} is written in an unusual tar dialect. {_REPACK}")
 
@@ -209,6 +210,8 @@ def _records(payload: bytes) -> dict[bytes, bytes]:
             raise Invalid("The archive has a sparse file. Pack without `--sparse`.")
         records[key] = value
         at = end
+    if records.get(b"hdrcharset", _CHARSETS[0]) not in _CHARSETS:
+        raise Invalid(f"The archive has names that are not UTF-8, as its extended header says. {_REPACK}")
     return records
 
 
