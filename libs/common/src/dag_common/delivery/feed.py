@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import structlog
@@ -23,7 +23,7 @@ LOOK_SECONDS: Final = 5.0
 """After this long without a message the log is asked: a broker that is away delays the feed, it does not stop it."""
 
 
-async def feed(database: Database, bus: Bus, *, after: int) -> AsyncIterator[Recorded]:
+async def feed(database: Database, bus: Bus, *, after: int) -> AsyncGenerator[Recorded, None]:
     """Records with a position above `after`, each once, in order, for ever.
 
     Positions have no gaps, so a message that was lost shows itself: what is missing is read from the log.
