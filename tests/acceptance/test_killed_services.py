@@ -7,6 +7,9 @@ from acceptance.harness import moments
 from acceptance.harness.installation import KINDS
 from acceptance.harness.scene import Build, Scene
 
+NO_SWEEP = {"DAG_SWEEP_SECONDS": "3600"}
+"""Nothing but the broker can tell the replica: the to-do lists are looked at when it starts, and then not again."""
+
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_killed_service_comes_back_and_the_deployment_ends_right_with_one_commit(
@@ -36,3 +39,20 @@ async def kill_at(moment: moments.Moment, kind: str, scene: Scene) -> None:
     for reader in readers:
         journey = await reader.end()
         assert journey.status == "deployed", journey.story()
+
+
+@pytest.mark.parametrize(
+    ("kind", "moment"), [("pusher", moments.pushing), ("pusher", moments.arrived), ("monitor", moments.monitoring)]
+)
+async def test_a_replica_takes_over_what_a_killed_one_had_in_hand(
+    kind: str, moment: moments.Moment, build: Build
+) -> None:
+    scene = await build(variables=NO_SWEEP)
+    await scene.dag.start(gateway=1, pusher=1, monitor=1)
+    order = scene.ci.order("env-00")
+    async with moment(scene, order):
+        await scene.dag.start(**{kind: 1})
+        await scene.dag.one(kind).kill()
+    journey = await scene.ci.follow(order).end()
+    assert journey.status == "deployed", journey.story()
+    assert len((await scene.auditor.check()).commits) == 1

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from acceptance.harness import haystacks
 from acceptance.harness.landscape import write_cluster_token
 from acceptance.harness.scene import Build, Scene
-from conditions import until
 
 
 async def test_secrets_stay_out_of_logs_events_messages_git_answers_and_disk(
@@ -45,19 +44,14 @@ async def deploy_with_every_secret_wrong_at_first(scene: Scene) -> list[bytes]:
     outside.gitlab.faults.clear()
     await scene.ci.submit(order)
     reader = scene.ci.follow(order)
-    await said(scene, "pusher", b"refused DAG's credentials")
+    await scene.dag.one("pusher").said("refused DAG's credentials")
     (outside.registry / "git.password").write_text(outside.keys.git_password)
     await reader.until("monitoring")
-    await said(scene, "monitor", b"renew the token")
+    await scene.dag.one("monitor").said("renew the token")
     write_cluster_token(outside.registry, outside.keys.cluster_token)
     assert (await reader.end()).status == "deployed", reader.journey.story()
     used = [*wrong, order.token, outside.keys.git_password, outside.keys.cluster_token]
     return [text for secret in used for text in haystacks.spellings(secret, outside.keys.git_user)]
-
-
-async def said(scene: Scene, kind: str, words: bytes) -> None:
-    """Wait until the first process of a kind has written these words to its log."""
-    await until(lambda: words in scene.dag.one(kind).log.read_bytes())
 
 
 def assert_the_deployment_is_found_everywhere(scene: Scene, found: Mapping[str, bytes]) -> None:

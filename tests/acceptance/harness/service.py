@@ -79,6 +79,14 @@ class Service:
             while await _readiness(http, self.url) != httpx.ConnectError.__name__:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.02)
 
+    def freeze(self) -> None:
+        """SIGSTOP: it stands still, as in a long pause of its machine, and keeps its connections."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on as if no time had passed."""
+        self._signal(signal.SIGCONT)
+
     async def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         await self._end(signal.SIGKILL)
@@ -101,15 +109,25 @@ class Service:
         shown = Path(f"/proc/{self._process.pid}/cmdline")
         return shown.read_bytes() if shown.exists() else b""
 
+    async def said(self, words: str, *, within: float = 20) -> None:
+        """Wait until these words stand in its log."""
+        async with asyncio.timeout(within):
+            while words not in self.log.read_text(errors="replace"):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.01)
+
     def last_words(self) -> str:
         """The end of its log."""
         return self.log.read_text(errors="replace")[-LAST_WORDS:] if self.log.exists() else ""
 
-    async def _end(self, number: signal.Signals) -> int:
+    def _signal(self, number: signal.Signals) -> Process:
         process = self._process
         assert process is not None, f"{self.name} was never started"
         if process.returncode is None:
             process.send_signal(number)
+        return process
+
+    async def _end(self, number: signal.Signals) -> int:
+        process = self._signal(number)
         code = await process.wait()
         self._warden.forget(process.pid)
         return code
