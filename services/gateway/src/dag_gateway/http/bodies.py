@@ -24,10 +24,10 @@ class Stalled(Invalid):
 class Incoming:
     """A body on its way in."""
 
-    def __init__(self, request: Request, limit: int, what: str) -> None:
+    def __init__(self, request: Request, limit: int, refusal: TooLarge) -> None:
         self._request = request
         self._limit = limit
-        self._what = what
+        self._refusal = refusal
         self._taken = 0
         self._finished = False
 
@@ -35,11 +35,11 @@ class Incoming:
         """The body as it arrives; raises `TooLarge` as soon as the limit is passed or is announced to be."""
         announced = self._request.headers.get("content-length", "")
         if announced.isascii() and announced.isdigit() and int(announced) > self._limit:
-            raise too_large(self._what, self._limit)
+            raise self._refusal
         while not self._finished:
             chunk = await self._next()
             if self._taken > self._limit:
-                raise too_large(self._what, self._limit)
+                raise self._refusal
             yield chunk
 
     async def discard(self) -> None:
@@ -69,26 +69,26 @@ class Incoming:
 
 
 @asynccontextmanager
-async def incoming(request: Request, limit: int, what: str) -> AsyncIterator[Incoming]:
-    """Take a body of at most `limit` bytes; `what` names it in messages.
+async def incoming(request: Request, limit: int, refusal: TooLarge) -> AsyncIterator[Incoming]:
+    """Take a body of at most `limit` bytes.
 
-    Raises `TooLarge` over the limit and `Stalled` when it is not read within 120 s. Whatever refuses it in the
+    Raises `refusal` over the limit and `Stalled` when it is not read within 120 s. Whatever refuses it in the
     block, the client can still read the answer.
     """
-    body = Incoming(request, limit, what)
+    body = Incoming(request, limit, refusal)
     try:
         async with asyncio.timeout(BODY_SECONDS):
             yield body
     except TimeoutError:
-        raise Stalled(f"{what} did not arrive within {BODY_SECONDS:.0f} s") from None
+        raise Stalled(f"The body did not arrive within {BODY_SECONDS:.0f} s") from None
     except DagError:
         await body.discard()
         raise
 
 
-async def small_body(request: Request, what: str) -> bytes:
+async def small_body(request: Request) -> bytes:
     """A whole body of at most 64 KiB."""
-    async with incoming(request, MAX_JSON_BYTES, what) as body:
+    async with incoming(request, MAX_JSON_BYTES, too_large("The body", MAX_JSON_BYTES)) as body:
         return b"".join([chunk async for chunk in body.chunks()])
 
 

@@ -116,7 +116,7 @@ async def read_form(request: Request, known: frozenset[str], max_chart_bytes: in
     form = Form(known, max_chart_bytes)
     parser = form.parser(_boundary(request))
     limit = max_chart_bytes + MAX_FIELD_BYTES + MAX_OVERHEAD_BYTES
-    async with incoming(request, limit, "The form with its chart") as body:
+    async with incoming(request, limit, too_large("The chart in the form", max_chart_bytes)) as body:
         async for chunk in body.chunks():
             _feed(parser, chunk)
     if not form.ended:

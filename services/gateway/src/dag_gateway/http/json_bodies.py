@@ -22,7 +22,7 @@ async def read_job_request(request: Request) -> JobRequest:
     """Read and check the body; raises `Invalid` (every missing field at once) or `TooLarge`."""
     if content_type(request) != "application/json":
         raise Invalid(f"The body's Content-Type is {content_type(request) or 'missing'}; expected application/json")
-    values = _values(_decoded(await small_body(request, "The JSON body")))
+    values = _values(_decoded(await small_body(request)))
     present = {name: value for name, value in values.items() if value is not None and not _is_blank(value)}
     fields.require(REQUIRED, present)
     texts = fields.checked({name: _text(name, value) for name, value in present.items()})
