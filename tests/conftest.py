@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import NoReturn
 
 import pytest
-from servers.databases import fresh_database
+from servers.databases import empty_database, fresh_database
 from servers.keeper import VARIABLES, Keeper, bring_servers
 from servers.namespaces import fresh_namespace
 from servers.reachable import NotHere
@@ -46,6 +46,13 @@ def _end(_signal: int, _frame: object) -> NoReturn:
 async def database_url() -> AsyncIterator[str]:
     """A migrated, empty database of the test's own."""
     async with fresh_database(_address("database")) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_database_url() -> AsyncIterator[str]:
+    """A database of the test's own without any schema."""
+    async with empty_database(_address("database")) as url:
         yield url
 
 

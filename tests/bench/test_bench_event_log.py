@@ -1,4 +1,4 @@
-"""What an append costs: one at a time, by many writers, in batches. `make bench ARGS=tests/bench/test_bench_event_log.py`"""
+"""What an append costs: one at a time, by many writers, in batches."""
 
 from __future__ import annotations
 

@@ -19,8 +19,15 @@ _ONE_AT_A_TIME = 0x_DA6_7E57
 @asynccontextmanager
 async def fresh_database(server: str) -> AsyncIterator[str]:
     """The URL of a migrated, empty database that is dropped after the block, whoever is still connected."""
+    async with empty_database(server, template=await template(server)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def empty_database(server: str, *, template: str = "template1") -> AsyncIterator[str]:
+    """The URL of a database that holds what the template holds, dropped after the block."""
     name = f"dag_test_{uuid.uuid4().hex}"
-    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {await template(server)}")
+    await _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     try:
         yield at(server, name)
     finally:
