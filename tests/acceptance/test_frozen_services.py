@@ -10,8 +10,6 @@ from acceptance.harness.interventions import cut_connections, forget_touches
 from acceptance.harness.moments import arrived, monitoring
 from acceptance.harness.scene import Build
 
-HANDLED = '"event": "message_handled"'
-
 
 async def test_a_pusher_that_lost_its_lock_while_frozen_records_nothing_twice(build: Build) -> None:
     scene = await build()
@@ -23,7 +21,7 @@ async def test_a_pusher_that_lost_its_lock_while_frozen_records_nothing_twice(bu
     await scene.dag.start(pusher=1)
     assert (await scene.ci.follow(order).end()).status == "deployed"
     frozen.thaw()
-    await frozen.said(HANDLED)
+    await frozen.said("message_handled")
     assert len((await scene.auditor.check()).commits) == 1
 
 
@@ -37,7 +35,7 @@ async def test_a_monitor_that_was_overtaken_while_frozen_changes_no_verdict(buil
     async with time_flying(scene.database_url):
         assert (await scene.ci.follow(order).end()).status == "deployed"
     frozen.thaw()
-    await frozen.said(HANDLED)
+    await frozen.said("rollout_ended")
     await scene.auditor.check()
 
 
