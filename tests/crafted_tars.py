@@ -29,7 +29,7 @@ def tar_of(*entries: tuple[tarfile.TarInfo, bytes], dialect: int = tarfile.PAX_F
 
 
 def tgz(*entries: tuple[tarfile.TarInfo, bytes], dialect: int = tarfile.PAX_FORMAT) -> bytes:
-    return gzip.compress(tar_of(*entries, dialect=dialect))
+    return gzip.compress(tar_of(*entries, dialect=dialect), mtime=0)
 
 
 def chart_with(*more: tuple[tarfile.TarInfo, bytes], dialect: int = tarfile.PAX_FORMAT) -> bytes:
@@ -59,7 +59,8 @@ def padded(content: bytes) -> bytes:
 
 def crafted(*blocks: bytes, end: bytes = bytes(1024)) -> bytes:
     return gzip.compress(
-        header(b"podinfo/Chart.yaml", size=b"%011o" % len(CHART_YAML)) + padded(CHART_YAML) + b"".join(blocks) + end
+        header(b"podinfo/Chart.yaml", size=b"%011o" % len(CHART_YAML)) + padded(CHART_YAML) + b"".join(blocks) + end,
+        mtime=0,
     )
 
 
