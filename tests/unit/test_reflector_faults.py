@@ -11,6 +11,7 @@ import pytest
 from conditions import until
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from dag_common.errors import NotFound, Refused, Unavailable, Unreadable
 from dag_monitor.cluster.client import Listing, WatchEvent, WatchFrom
@@ -123,23 +124,22 @@ class ScriptedCluster:
 
 @contextlib.asynccontextmanager
 async def running(reflector: Reflector) -> AsyncIterator[Reflector]:
-    task = asyncio.create_task(reflector.run())
-    try:
-        yield reflector
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+    with capture_logs():
+        task = asyncio.create_task(reflector.run())
+        try:
+            yield reflector
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
 
-STEPS = st.one_of(
-    st.tuples(st.just("write"), st.sampled_from("abcd")),
-    st.tuples(st.just("delete"), st.sampled_from("abcd")),
+ACTIONS = st.one_of(
+    st.tuples(st.sampled_from(["write", "delete", "lose"]), st.sampled_from("ab")),
     st.tuples(st.sampled_from(["list", "open"]), st.sampled_from(FAULTS)),
     st.tuples(st.just("stream"), st.sampled_from([*FAULTS, "end"])),
-    st.tuples(st.just("forget"), st.just("")),
-    st.tuples(st.just("bookmark"), st.just("")),
-    st.tuples(st.just("yield"), st.just("")),
+    st.tuples(st.sampled_from(["forget", "bookmark"]), st.just("")),
 )
+STEPS = st.lists(st.tuples(ACTIONS, st.booleans()), max_size=40)
 
 
 async def play(cluster: ScriptedCluster, step: str, detail: str) -> None:
@@ -152,16 +152,17 @@ async def play(cluster: ScriptedCluster, step: str, detail: str) -> None:
             await cluster.fail(step, detail)
         case "forget":
             await cluster.forget()
-        case "bookmark":
-            await cluster.bookmark()
+        case "lose":
+            await cluster.write(detail, delete=True)
+            await cluster.forget()
         case _:
-            await asyncio.sleep(0.001)
+            await cluster.bookmark()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(STEPS, max_size=30))
+@settings(max_examples=50, deadline=None)
+@given(STEPS)
 async def test_whatever_fails_the_copy_and_its_readers_end_up_with_what_a_list_says(
-    steps: list[tuple[str, str]],
+    steps: list[tuple[tuple[str, str], bool]],
 ) -> None:
     cluster = ScriptedCluster()
     seen: dict[Key, Object] = {}
@@ -177,8 +178,10 @@ async def test_whatever_fails_the_copy_and_its_readers_end_up_with_what_a_list_s
 
     async with running(Reflector(cluster, QUERY, HASTE)) as reflector:
         reader = asyncio.create_task(read(reflector))
-        for step, detail in steps:
+        for (step, detail), pausing in steps:
             await play(cluster, step, detail)
+            if pausing:
+                await asyncio.sleep(0.002)
         await cluster.write("last")
         await until(lambda: reflector.objects == cluster.objects and seen == cluster.objects)
         assert reflector.condition.synced
