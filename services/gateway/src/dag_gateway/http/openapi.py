@@ -147,13 +147,13 @@ def _operations() -> tuple[Operation, ...]:
 
 
 def _list_parameters() -> tuple[dict[str, Any], ...]:
-    text = {"type": "string", "minLength": 1, "maxLength": 256}
+    text = {"type": "string", "maxLength": 256}
     schemas = {
         "app": text,
         "environment": text,
         "status": {"type": "string", "enum": list(Status)},
         "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
-        "cursor": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+        "cursor": {"type": "string", "pattern": "^[0-9]{0,18}$"},
     }
     return tuple({"name": name, "in": "query", "schema": schema} for name, schema in schemas.items())
 
