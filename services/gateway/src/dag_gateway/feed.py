@@ -107,8 +107,7 @@ class Feed:
         if self._position is None:
             async with self._database.connection() as connection:
                 self._position = (await event_log.head(connection)).position
-        following = feed(self._database, self._bus, after=self._position)
-        async with aclosing(following) as records:  # type: ignore[type-var]  # it is a generator
+        async with aclosing(feed(self._database, self._bus, after=self._position)) as records:
             async for record in records:
                 self._hand_out(record)
 
