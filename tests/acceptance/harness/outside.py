@@ -24,7 +24,7 @@ from dag_sandbox.gitlab_app import app as gitlab_app
 from dag_sandbox.reconcilers.flux import FluxReconciler, FluxRelease, FluxSource, Pace
 from dag_sandbox.serving import serve
 
-PACE = Pace(interval=0.25, action=0.02, retry=0.1, dependency=0.1)
+PACE = Pace(interval=0.4, action=0.02, retry=0.1, dependency=0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
