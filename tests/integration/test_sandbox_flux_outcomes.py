@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conditions import until
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.runtime import clock
@@ -313,6 +314,8 @@ async def test_wrong_words_in_the_values_are_told(world: World) -> None:
 
 async def test_a_git_host_that_refuses_is_explained_and_recovered_from(world: World) -> None:
     world.double.merge_patch(GIT_REPOSITORIES, "flux-system", "iac", {"spec": {"secretRef": None}})
+    # A fetch under way may still hold the secret: push only once Flux was refused.
+    await until(lambda: "AuthenticationFailed" in str(world.double.get(GIT_REPOSITORIES, "flux-system", "iac")))
     await world.push("1.2.3")
     expectation = world.expectation("1.2.3", "1.2.2")
     seen = await world.verdicts(expectation, fits=lambda verdict: "cannot be fetched" in verdict.message)

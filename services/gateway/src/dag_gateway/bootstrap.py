@@ -50,11 +50,11 @@ async def gateway(
     database: Database,
     bus: Bus,
     registry: Callable[[], Registry],
-    checks: Mapping[str, Check] | None = None,
+    told: Mapping[str, Check] | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway for as long as the block lasts; database and bus are the caller's, and may serve other services too.
 
-    `checks` are what else /readyz asks, by name.
+    `told` is what else /readyz reports, by name: without it the gateway takes deployments and streams all the same.
     """
     async with AsyncExitStack() as stack:
         verifiers = ProviderVerifiers(registry)
@@ -63,7 +63,7 @@ async def gateway(
         stack.push_async_callback(mirrors.close)
         feed = Feed(bus, database)
         admission = Admission(registry, verifiers)
-        health = Health({"database": database.ping, "feed": _feed_is_live(feed), **(checks or {})})
+        health = Health({"database": database.ping, "feed": _feed_is_live(feed)}, told=told)
         app = application(_endpoints(settings, database, feed, admission, mirrors), health)
         projector = Projector(database, DeploymentsProjection())
         await stack.enter_async_context(background(feed=feed.run, deployments_projector=projector.run))
@@ -74,9 +74,9 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Run a gateway process until `stop` is set; raises `DagError` if it cannot start."""
     with closing(listen(Address(settings.http_host, settings.http_port))) as listener:
         async with foundation(settings) as base:
-            checks = {"broker": base.bus.ping}
+            told = {"broker": base.bus.ping}
             async with gateway(
-                settings, database=base.database, bus=base.bus, registry=base.registry.current, checks=checks
+                settings, database=base.database, bus=base.bus, registry=base.registry.current, told=told
             ) as served:
                 await serve(served.app, listener, stop, drain=served.drain, drain_seconds=settings.drain_seconds)
 

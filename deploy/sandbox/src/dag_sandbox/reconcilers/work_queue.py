@@ -68,6 +68,7 @@ class WorkQueue:
 
 async def _woken_or_after(waker: asyncio.Event, seconds: float | None) -> None:
     try:
-        await asyncio.wait_for(waker.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await waker.wait()
     except TimeoutError:
         return

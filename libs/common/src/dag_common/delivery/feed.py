@@ -19,7 +19,7 @@ from dag_common.store.database import Database
 log = structlog.get_logger()
 
 BATCH: Final = 500
-LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 2.0
 """After this long without a message the log is asked: a broker that is away delays the feed, it does not stop it."""
 
 

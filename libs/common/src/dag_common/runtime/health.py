@@ -20,10 +20,14 @@ CHECK_SECONDS = 3.0
 
 
 class Health:
-    """The dependencies a process needs; each check returns when its dependency answers and raises `DagError` if not."""
+    """What a process depends on; each check returns when its dependency answers and raises `DagError` if not.
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = dict(checks)
+    What is only `told` is reported too, but does not make the process unready: it works on, slower, without it.
+    """
+
+    def __init__(self, checks: Mapping[str, Check], *, told: Mapping[str, Check] | None = None) -> None:
+        self._needed = frozenset(checks)
+        self._checks = {**checks, **(told or {})}
 
     async def report(self) -> dict[str, str]:
         """For each dependency `ok`, or what is wrong with it; takes at most 3 s."""
@@ -36,13 +40,14 @@ class Health:
 
     async def _ready(self, _request: Request) -> Response:
         report = await self.report()
-        ready = all(answer == "ok" for answer in report.values())
+        ready = all(report[name] == "ok" for name in self._needed)
         return JSONResponse(report, status_code=200 if ready else 503)
 
 
 async def _ask(check: Check) -> str:
     try:
-        await asyncio.wait_for(check(), CHECK_SECONDS)
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
     except DagError as exc:
         return exc.message
     except TimeoutError:

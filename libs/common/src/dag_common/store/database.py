@@ -118,7 +118,8 @@ class Database:
     async def close(self) -> None:
         """Close the pool; connections still busy after 5 s are cut."""
         try:
-            await asyncio.wait_for(self._pool.close(), ACQUIRE_SECONDS)
+            async with asyncio.timeout(ACQUIRE_SECONDS):
+                await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
 

@@ -64,9 +64,9 @@ class Window:
         while True:
             refs = concerned(seen, self._target)
             found = [await self._find(ref) for ref in refs]
-            unsynced = [reflector for reflector, _ in found if not reflector.condition.synced]
-            if unsynced:
-                return Unseen(_why(self._target, unsynced[0]))
+            blind = [reflector for reflector, _ in found if _is_blind(reflector)]
+            if blind:
+                return Unseen(_why(self._target, blind[0]))
             now = {ref: obj for ref, (_, obj) in zip(refs, found, strict=True) if obj is not None}
             if now.keys() == seen.keys() and set(concerned(now, self._target)) == set(refs):
                 return Seen(dict(now))
@@ -91,6 +91,11 @@ class Window:
     async def _pump(self, batches: AsyncIterator[object]) -> None:
         async for _ in batches:
             self._changed.set()
+
+
+def _is_blind(reflector: Reflector) -> bool:
+    """Nothing was seen yet, or somebody has to act before anything is seen again: the copy only gets older."""
+    return not reflector.condition.synced or bool(reflector.condition.reason)
 
 
 def _why(target: RolloutTarget, reflector: Reflector) -> str:
