@@ -1,24 +1,20 @@
-"""Print a deployment's whole event log as a table: print_log.py DEPLOYMENT_ID   (reads DAG_DATABASE_URL)"""
+"""Print a deployment's whole event log as a table: print_log.py DEPLOYMENT_ID DATABASE_URL."""
 
 import asyncio
-import os
 import sys
 
-from rich.console import Console
+import asyncpg
+from rich import print as show
 from rich.table import Table
 
-from dag_common.store.database import Database
-from dag_common.store.event_log import read_stream
+
+async def log() -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(sys.argv[2])
+    return await connection.fetch("SELECT * FROM dag.events WHERE stream = $1 ORDER BY version", stream)
 
 
-async def main(deployment_id: str) -> None:
-    database = await Database.connect(os.environ["DAG_DATABASE_URL"])
-    async with database.connection() as connection:
-        records = await read_stream(connection, deployment_id)
-    table = Table("position", "version", "recorded (UTC)", "type", "by", "payload", title=f"deployment {deployment_id}")
-    for r in records:
-        table.add_row(str(r.position), str(r.version), f"{r.recorded_at:%F %T.%f}"[:-3], r.type, r.service, r.payload)
-    Console().print(table)
-
-
-asyncio.run(main(sys.argv[1]))
+stream, names = f"deployment-{sys.argv[1]}", ("position", "version", "recorded_at", "type", "service", "payload")
+table = Table(*names, title=stream, show_lines=True)
+for row in asyncio.run(log()):
+    table.add_row(*(str(row[name]) for name in names))
+show(table)
