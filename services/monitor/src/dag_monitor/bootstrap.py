@@ -44,7 +44,8 @@ async def monitor(
             partial(bus.send, MONITOR_QUEUE),
             hold_seconds=settings.hold_seconds,
         )
-        upkeep = Upkeep(database, lambda: rollouts.in_hand, partial(bus.send, MONITOR_QUEUE))
+        wake = partial(bus.send, MONITOR_QUEUE)
+        upkeep = Upkeep(database, lambda: rollouts.in_hand, wake, at_once=settings.rollouts_at_once)
         if alone:
             await upkeep.sweep(older_than=0)
         receiver = Receiver(

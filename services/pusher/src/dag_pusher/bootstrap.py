@@ -42,7 +42,7 @@ async def pusher(
         batch = GroupCommit(
             Streams(database, "pusher"), Preparation(database), _branches(mirrors), deadline=settings.push_deadline
         )
-        lanes = Lanes(database, batch)
+        lanes = Lanes(database, batch, at_once=settings.lanes_at_once)
         receiver = Receiver(
             bus,
             PUSHER_QUEUE,

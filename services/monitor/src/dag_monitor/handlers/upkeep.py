@@ -23,10 +23,13 @@ STALE_SECONDS = 20.0
 class Upkeep:
     """Two slow loops beside the watches. Both may run in every replica: a wake-up too many is harmless."""
 
-    def __init__(self, database: Database, in_hand: Callable[[], Collection[DeploymentId]], wake: Continuation) -> None:
+    def __init__(
+        self, database: Database, in_hand: Callable[[], Collection[DeploymentId]], wake: Continuation, *, at_once: int
+    ) -> None:
         self._database = database
         self._in_hand = in_hand
         self._wake = wake
+        self._at_once = at_once
 
     async def keep_touching(self) -> None:
         """Touch what is in hand, for ever."""
@@ -37,7 +40,12 @@ class Upkeep:
             await asyncio.sleep(TOUCH_SECONDS)
 
     async def sweep(self, *, older_than: float) -> None:
-        """Wake each rollout that nobody touched for `older_than` seconds."""
+        """Wake each rollout that nobody touched for `older_than` seconds, unless all hands here are full.
+
+        What waits for a free hand is untouched too; waking it again and again would only fill the queue.
+        """
+        if len(self._in_hand()) >= self._at_once:
+            return
         async with self._database.connection() as connection:
             stale = await todo.claim_stale_watches(connection, older_than=older_than)
         for entry in stale:

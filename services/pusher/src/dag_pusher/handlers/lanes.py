@@ -31,11 +31,15 @@ class Batch(Protocol):
 
 
 class Lanes:
-    """Drains lanes, one pusher at a time each; different lanes go in parallel over all replicas."""
+    """Drains lanes, one pusher at a time each; different lanes go in parallel over all replicas.
 
-    def __init__(self, database: Database, batch: Batch) -> None:
+    At most `at_once` are drained here: each holds a database session of its own for its lock.
+    """
+
+    def __init__(self, database: Database, batch: Batch, *, at_once: int) -> None:
         self._database = database
         self._batch = batch
+        self._turns = asyncio.Semaphore(at_once)
 
     async def when_deployment_requested_drain_its_lane(self, message: Message) -> None:
         """Handle a wake-up. It may come late, twice or for a list that is empty by now."""
@@ -49,11 +53,12 @@ class Lanes:
         Returning is safe then: the holder looks at the list once more after letting go of the lock, and keeps
         its own message unacknowledged until it did.
         """
-        while await self._waiting(lane):
-            async with try_lock(self._database, lane.lock_name) as lock:
-                if lock is None:
-                    return
-                await self._drain_locked(lane, lock)
+        async with self._turns:
+            while await self._waiting(lane):
+                async with try_lock(self._database, lane.lock_name) as lock:
+                    if lock is None:
+                        return
+                    await self._drain_locked(lane, lock)
 
     async def drain_all(self) -> None:
         """Drain every lane something waits in: at start and by the sweep, what no message woke."""
