@@ -19,6 +19,10 @@ MAX_BYTES: Final = 100 * 1024 * 1024
 _PLAIN = frozenset({FileMode.BLOB, FileMode.BLOB_EXECUTABLE})
 
 
+class OtherKind(Invalid):
+    """A file where a directory was looked for, or the reverse: to a reader, what it looks for is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class DirectoryContent:
     """A directory as it stands in a commit: its tree id, and its files by path within it."""
@@ -179,4 +183,4 @@ def _not_plain(path: str, mode: int, segment: str = "") -> Invalid:
         return Invalid(f"{where} resolves outside the repository: a symbolic link may lead anywhere")
     if mode == FileMode.COMMIT:
         return Invalid(f"{where} resolves outside the repository: a submodule is another repository")
-    return Invalid(f"{where} is not a directory" if mode in _PLAIN else f"{where} is not a file")
+    return OtherKind(f"{where} is not a directory" if mode in _PLAIN else f"{where} is not a file")

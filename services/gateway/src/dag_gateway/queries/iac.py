@@ -16,7 +16,7 @@ from dag_common.charts.values import read_yaml
 from dag_common.contracts.events import IacTarget
 from dag_common.errors import Invalid, NotFound, TooLarge
 from dag_common.iac.mirror import Mirror, Tip
-from dag_common.iac.tree import find_directory, read_directory, read_file
+from dag_common.iac.tree import OtherKind, find_directory, read_directory, read_file
 from dag_gateway.admission import Admission, Admitted, Asked
 from dag_gateway.queries.cache import AnswerCache
 
@@ -85,7 +85,7 @@ class IacQueries:
         tip = await mirror.fetch()
         if tip is None:
             raise NotFound(f"The IaC repository {iac.repository} has no branch {iac.branch} yet")
-        tree = await mirror.use(lambda repository: find_directory(repository, tip.tree, iac.path))
+        tree = await mirror.use(lambda repository: _found(repository, tip.tree, iac))
         if tree is None:
             raise NotFound(f"Nothing is deployed yet: {iac.repository} has no directory {iac.path} on {iac.branch}")
         return Directory(iac, tip, tree, mirror)
@@ -103,6 +103,13 @@ class IacQueries:
         return self._cache.put(f"/{VALUES}", directory.tree, await asyncio.to_thread(_json, content))
 
 
+def _found(repository: pygit2.Repository, root: str, iac: IacTarget) -> str | None:
+    try:
+        return find_directory(repository, root, iac.path)
+    except OtherKind as exc:
+        raise NotFound(f"There is no chart directory in {iac.repository} on {iac.branch}: {exc.message}") from exc
+
+
 def _files(repository: pygit2.Repository, directory: Directory) -> Mapping[str, bytes]:
     try:
         content = read_directory(repository, directory.tip.tree, directory.iac.path)
@@ -115,6 +122,8 @@ def _values(repository: pygit2.Repository, directory: Directory) -> bytes | None
     path = f"{directory.iac.path}/{VALUES}"
     try:
         return read_file(repository, directory.tip.tree, path, max_bytes=MAX_VALUES_BYTES)
+    except OtherKind as exc:
+        raise NotFound(f"There is no {VALUES} in {directory.iac.repository}: {exc.message}") from exc
     except TooLarge as exc:
         raise _not_a_chart(exc) from exc
 
