@@ -18,7 +18,16 @@ from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.sighting import Seen, Sighting, Unseen
 
 _BY_KIND: Final[dict[str, Resource]] = {
-    resource.kind: resource for resource in (resources.HELM_RELEASES, resources.HELM_CHARTS, resources.GIT_REPOSITORIES)
+    resource.kind: resource
+    for resource in (
+        resources.HELM_RELEASES,
+        resources.HELM_CHARTS,
+        resources.GIT_REPOSITORIES,
+        resources.DEPLOYMENTS,
+        resources.STATEFUL_SETS,
+        resources.DAEMON_SETS,
+        resources.JOBS,
+    )
 }
 
 

@@ -88,7 +88,8 @@ class Expectation:
 
     `pushed_at` is when the log recorded the push. `content_since` is when this very content first came to
     the path (earlier than `pushed_at` after a return to an older chart), None if that is not known.
-    `reused` says that another content carried the same version right before ours.
+    `reused` says that another content carried the same version right before ours. `app_version` is the chart's
+    `appVersion`: the deployment's version as it was given.
     """
 
     target: RolloutTarget
@@ -105,6 +106,7 @@ class Expectation:
     reused: bool = False
     relations: Mapping[str, Relation] = field(default_factory=lambda: MappingProxyType({}))
     later: tuple[Later, ...] = ()
+    app_version: str = ""
 
     def relation(self, commit: str) -> Relation:
         """How a commit, also an abbreviated one, stands to ours."""
@@ -140,6 +142,7 @@ def expect(deployment: Deployment, target: RolloutTarget, knowledge: Knowledge =
         reused=_reused(pushed, knowledge),
         relations=_before(deployment, pushed) | dict(knowledge.relations),
         later=knowledge.later,
+        app_version=requested.version,
     )
 
 

@@ -1,0 +1,118 @@
+"""The judge of kind `workload`: one Deployment, StatefulSet, DaemonSet or Job, whatever brought it to the cluster.
+
+A finished rollout proves nothing about our chart, and neither does a generation that changed after the push: anybody
+may have changed the object. So the object has to name our chart: by `helm.sh/chart`, or, if it has no such label, by
+an `app.kubernetes.io/version` that is the deployment's version. Without either label the rollout stays in progress,
+says which label is missing, and ends with the timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from dag_common.contracts.events import Evidence, RolloutTarget
+from dag_monitor.domain import fields
+from dag_monitor.domain.expectation import Expectation, Object, Objects, Ref
+from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
+from dag_monitor.domain.wording import sentences, told
+from dag_monitor.domain.workload_identity import (
+    CHART_LABEL,
+    VERSION_LABEL,
+    Labels,
+    Origin,
+    chart_label,
+    naming,
+    origin,
+    taken_over_by,
+)
+from dag_monitor.domain.workload_standing import Standing, daemon_set, deployment, job, stateful_set
+
+__all__ = ["assess", "concerned"]
+
+_KINDS: Final[dict[str, tuple[str, Callable[[Object], Standing]]]] = {
+    "deployment": ("Deployment", deployment),
+    "statefulset": ("StatefulSet", stateful_set),
+    "daemonset": ("DaemonSet", daemon_set),
+    "job": ("Job", job),
+}
+_USUAL: Final = "deployment"
+"""What a target's name means that says no kind: `podinfo` is `deployment/podinfo`."""
+
+
+def concerned(objects: Objects, target: RolloutTarget) -> tuple[Ref, ...]:  # noqa: ARG001  judges share one signature
+    """The workload the target names, as `<kind>/<name>` or, for a Deployment, by its name alone."""
+    return (_ref(target),)
+
+
+def assess(objects: Objects, expectation: Expectation) -> Verdict:
+    """How our chart stands in this one workload. Never raises on odd objects: what cannot be read proves nothing."""
+    ref = _ref(expectation.target)
+    obj = objects.get(ref)
+    if obj is None:
+        removed = " (or is gone: a finished job may remove itself)" if ref.kind == "Job" else ""
+        return Progressing(f"{ref} does not exist yet{removed}")
+    labels = naming(obj)
+    evidence = Evidence(object=str(ref), revision=told(labels.values[0]) if labels.values else "", reason=labels.key)
+    if fields.text(obj, "metadata", "deletionTimestamp"):
+        return Progressing(f"{ref} is being deleted", evidence)
+    if origin(labels, expectation) is Origin.OURS:
+        return _standing(obj, expectation, evidence)
+    return _superseded(labels, expectation, evidence) or Progressing(_unproven(labels, expectation), evidence)
+
+
+def _ref(target: RolloutTarget) -> Ref:
+    kind, slash, name = target.name.partition("/")
+    named, _ = _KINDS.get(kind if slash else _USUAL, _KINDS[_USUAL])
+    return Ref(named, target.namespace, name if slash else target.name)
+
+
+def _standing(obj: Object, expected: Expectation, evidence: Evidence) -> Verdict:
+    ref = _ref(expected.target)
+    read = next(read for kind, read in _KINDS.values() if kind == ref.kind)
+    standing = read(obj)
+    chart = f"{expected.chart_name} {expected.chart_version}"
+    if standing.done:
+        how = "already runs, unchanged" if expected.unchanged else "runs"
+        return Succeeded(sentences(f"{chart} {how} in {ref}: {standing.message}"), evidence)
+    if standing.failure and _counts(standing, expected):
+        return Failed(standing.failure, sentences(f"{chart} in {ref}: {standing.message}"), evidence)
+    return Progressing(f"{ref} has {chart}: {standing.message}", evidence)
+
+
+def _counts(standing: Standing, expected: Expectation) -> bool:
+    """A deadline's condition may be left from an earlier spec, and `failAfter: 0` gives the pods until the timeout."""
+    if standing.final:
+        return True
+    since = expected.content_since
+    stale = since is not None and standing.since is not None and standing.since < since.replace(microsecond=0)
+    return bool(expected.target.fail_after) and not stale
+
+
+def _superseded(labels: Labels, expected: Expectation, evidence: Evidence) -> Superseded | None:
+    later = taken_over_by(labels, expected)
+    if later is None:
+        return None
+    message = (
+        f"Chart version {later.chart_version} from deployment {later.deployment_id} took over {_ref(expected.target)} "
+        f"before {expected.chart_version} was seen healthy"
+    )
+    return Superseded(later.deployment_id, later.chart_version, later.commit, message, evidence)
+
+
+def _unproven(labels: Labels, expected: Expectation) -> str:
+    ref, wanted = _ref(expected.target), chart_label(expected.chart_name, expected.chart_version)
+    match origin(labels, expected):
+        case Origin.UNLABELLED:
+            return (
+                f"{ref} carries neither the label {CHART_LABEL} nor {VERSION_LABEL}, so nothing proves that it comes "
+                f"from this chart: have the chart set {CHART_LABEL}: {wanted}"
+            )
+        case Origin.AMBIGUOUS:
+            return (
+                f"{ref} carries {told(str(labels))}, but another content had the same version right before, so nothing "
+                "proves which of both runs: deploy with a version that was not used before"
+            )
+        case _:
+            said = wanted if labels.key == CHART_LABEL else expected.app_version or "the version of this deployment"
+            return f"{ref} carries {told(str(labels))}; waiting for {labels.key}={said}"
