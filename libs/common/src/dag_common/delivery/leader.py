@@ -9,9 +9,8 @@ from typing import Final
 import structlog
 
 from dag_common.errors import Unavailable
-from dag_common.runtime.ids import jitter
 from dag_common.store.database import Database
-from dag_common.store.locks import Lock, try_lock
+from dag_common.store.locks import Lock, wait_for_lock
 
 log = structlog.get_logger()
 
@@ -25,13 +24,9 @@ async def lead(database: Database, name: str, work: Callable[[], Awaitable[None]
     `work` is cancelled at once when the connection that holds the lock is gone; whatever it does must
     therefore be safe to do twice. Raises `Unavailable` when Postgres cannot be asked or the lock was lost.
     """
-    while True:
-        async with try_lock(database, name) as lock:
-            if lock is not None:
-                log.info("leading", lock=name)
-                await _until_lost(lock, work)
-                return
-        await asyncio.sleep(jitter(STAND_BY_SECONDS))
+    async with wait_for_lock(database, name, every=STAND_BY_SECONDS) as lock:
+        log.info("leading", lock=name)
+        await _until_lost(lock, work)
 
 
 async def _until_lost(lock: Lock, work: Callable[[], Awaitable[None]]) -> None:

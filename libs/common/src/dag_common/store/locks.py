@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from dag_common.runtime.ids import jitter
 from dag_common.store.database import Database, mapped_errors
 from dag_common.store.statements import statement
 
@@ -31,25 +32,48 @@ async def try_lock(database: Database, name: str) -> AsyncIterator[Lock | None]:
     Needs a session of its own: behind a transaction-pooling proxy, session locks do not work.
     """
     async with database.dedicated() as connection:
-        with mapped_errors():
-            taken = await connection.fetchval(statement("try_lock"), name)
-        if not taken:
+        if await _take(connection, name):
+            async with _held(connection, name) as lock:
+                yield lock
+        else:
             yield None
-            return
-        lock = Lock(name)
-        connection.add_termination_listener(lambda _: lock.lost.set())
-        probe = asyncio.create_task(_probe(connection, lock), name=f"probe {name}")
-        try:
+
+
+@asynccontextmanager
+async def wait_for_lock(database: Database, name: str, *, every: float) -> AsyncIterator[Lock]:
+    """Stand by until the named lock is free, asking about every `every` seconds on one session, then hold it.
+
+    Raises `Unavailable` when the session is lost while standing by.
+    """
+    async with database.dedicated() as connection:
+        while not await _take(connection, name):  # noqa: ASYNC110 - Postgres tells nobody that a lock is free
+            await asyncio.sleep(jitter(every))
+        async with _held(connection, name) as lock:
             yield lock
-        finally:
-            probe.cancel()
-            await asyncio.gather(probe, return_exceptions=True)
+
+
+async def _take(connection: asyncpg.Connection[asyncpg.Record], name: str) -> bool:
+    with mapped_errors():
+        return bool(await connection.fetchval(statement("try_lock"), name))
+
+
+@asynccontextmanager
+async def _held(connection: asyncpg.Connection[asyncpg.Record], name: str) -> AsyncIterator[Lock]:
+    lock = Lock(name)
+    connection.add_termination_listener(lambda _: lock.lost.set())
+    probe = asyncio.create_task(_probe(connection, lock), name=f"probe {name}")
+    try:
+        yield lock
+    finally:
+        probe.cancel()
+        await asyncio.gather(probe, return_exceptions=True)
 
 
 async def _probe(connection: asyncpg.Connection[asyncpg.Record], lock: Lock) -> None:
+    """Whatever keeps the connection from answering in time means that the lock may be somebody else's by now."""
     try:
         while True:
             await asyncio.sleep(PROBE_SECONDS)
-            await connection.execute("", timeout=PROBE_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.execute(statement("ping"), timeout=PROBE_SECONDS)
+    finally:
         lock.lost.set()

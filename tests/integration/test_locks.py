@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from servers.wire import wire_to
+
+from dag_common.store import locks
+from dag_common.store.database import Database
+from dag_common.store.locks import try_lock, wait_for_lock
+
+
+async def test_a_lock_is_held_by_one_and_free_after_the_block(database: Database) -> None:
+    async with try_lock(database, "lane") as first:
+        assert first is not None
+        async with try_lock(database, "lane") as second, try_lock(database, "other lane") as other:
+            assert (second, other is not None) == (None, True)
+    async with try_lock(database, "lane") as third:
+        assert third is not None
+
+
+async def test_who_stands_by_gets_the_lock_when_it_is_free_on_the_session_it_had(database: Database) -> None:
+    held, done = asyncio.Event(), asyncio.Event()
+
+    async def stand_by() -> None:
+        async with wait_for_lock(database, "lane", every=0.05):
+            held.set()
+            await done.wait()
+
+    async with try_lock(database, "lane"):
+        waiting = asyncio.create_task(stand_by())
+        await asyncio.sleep(0)
+        assert not held.is_set()
+    async with asyncio.timeout(10):
+        await held.wait()
+    done.set()
+    await waiting
+
+
+async def test_a_network_that_falls_silent_loses_the_lock_although_no_connection_was_closed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "PROBE_SECONDS", 1.0)
+    async with wire_to(database_url) as wire:
+        database = await Database.connect(wire.url)
+        async with try_lock(database, "lane") as lock:
+            assert lock is not None
+            await asyncio.sleep(1.5)  # a probe or two: a living connection keeps its lock
+            assert not lock.lost.is_set()
+            wire.silence()
+            async with asyncio.timeout(10):
+                await lock.lost.wait()
+        wire.drop()
+        await database.close()
