@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, KeyParameters, RSAKey
 
 from dag_common.runtime import clock, ids
 
@@ -18,14 +18,17 @@ _PUBLISHED_KEYS = 2
 class Issuer:
     """Signs with its newest key and publishes the last two. `url` is the `iss` of its tokens."""
 
-    def __init__(self) -> None:
+    def __init__(self, algorithm: Literal["RS256", "ES256"] = "RS256") -> None:
         self.url = ""
-        self._keys: list[RSAKey] = []
+        self._algorithm = algorithm
+        self._keys: list[RSAKey | ECKey] = []
 
     def rotate(self) -> str:
         """Sign with a new key from now on; returns its `kid`."""
         kid = ids.new_event_id()
-        key = RSAKey.generate_key(2048, {"kid": kid, "use": "sig", "alg": "RS256"}, auto_kid=False)
+        known: KeyParameters = {"kid": kid, "use": "sig", "alg": self._algorithm}
+        rsa = self._algorithm == "RS256"
+        key: RSAKey | ECKey = RSAKey.generate_key(2048, known) if rsa else ECKey.generate_key("P-256", known)
         self._keys = [key, *self._keys][:_PUBLISHED_KEYS]
         return kid
 
@@ -41,7 +44,7 @@ class Issuer:
             "jwks_uri": jwks_url,
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
+            "id_token_signing_alg_values_supported": [self._algorithm],
         }
 
     def mint(self, claims: Mapping[str, Any], *, lifetime: timedelta = timedelta(minutes=5)) -> str:
@@ -55,9 +58,10 @@ class Issuer:
             "jti": ids.new_event_id(),
         }
         key = self._newest()
-        return jwt.encode({"alg": "RS256", "typ": "JWT", "kid": key.kid}, {**usual, **claims}, key)
+        header = {"alg": self._algorithm, "typ": "JWT", "kid": key.kid}
+        return jwt.encode(header, {**usual, **claims}, key, algorithms=[self._algorithm])
 
-    def _newest(self) -> RSAKey:
+    def _newest(self) -> RSAKey | ECKey:
         if not self._keys:
             self.rotate()
         return self._keys[0]

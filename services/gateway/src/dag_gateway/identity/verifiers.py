@@ -10,6 +10,7 @@ from dag_common.registry.registry import Registry
 from dag_common.registry.schema import App, Provider
 from dag_gateway.domain.jobs import JobClaim, VerifiedJob, Verifier
 from dag_gateway.identity.gitlab import GitLabVerifier
+from dag_gateway.identity.oidc import GitLabTokens, OidcVerifier
 from dag_gateway.identity.provider_client import ProviderClient
 
 
@@ -65,9 +66,10 @@ class ProviderVerifiers:
 
 
 def _verifier_of(provider: Provider, client: ProviderClient) -> Verifier:
-    if provider.kind == "gitlab":
-        return GitLabVerifier(client, provider.url)
-    raise Unavailable(f"CI provider {client.name} is of the kind {provider.kind}, which this version cannot ask yet")
+    if provider.kind != "gitlab" or provider.required_claims:
+        return OidcVerifier(client, provider)
+    id_tokens = OidcVerifier(client, provider) if provider.audience else None
+    return GitLabTokens(GitLabVerifier(client, provider.url), id_tokens)
 
 
 def _ca_stamp(provider: Provider) -> tuple[int, int]:
