@@ -23,6 +23,7 @@ _BY_KIND: Final[dict[str, Resource]] = {
         resources.HELM_RELEASES,
         resources.HELM_CHARTS,
         resources.GIT_REPOSITORIES,
+        resources.APPLICATIONS,
         resources.DEPLOYMENTS,
         resources.STATEFUL_SETS,
         resources.DAEMON_SETS,

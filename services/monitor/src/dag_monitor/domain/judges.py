@@ -8,7 +8,7 @@ from typing import Final
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.errors import Invalid
-from dag_monitor.domain import flux, none, workload
+from dag_monitor.domain import argocd, flux, none, workload
 from dag_monitor.domain.expectation import Expectation, Objects, Ref
 from dag_monitor.domain.verdict import Verdict
 
@@ -22,6 +22,7 @@ class Judge:
 
 
 JUDGES: Final[dict[str, Judge]] = {
+    "argocd": Judge(argocd.assess, argocd.concerned),
     "flux": Judge(flux.assess, flux.concerned),
     "none": Judge(none.assess, none.concerned),
     "workload": Judge(workload.assess, workload.concerned),

@@ -1,0 +1,151 @@
+"""What an Argo CD Application says, read into values (argoproj/argo-cd pkg/apis/application/v1alpha1/types.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from dag_common.contracts.events import RolloutTarget
+from dag_monitor.domain import fields
+from dag_monitor.domain.expectation import Object, Objects, Ref
+
+# The types that types.go counts as errors; the others are warnings. A condition has no status: it is there or not.
+_ERRORS: Final = ("InvalidSpecError", "ComparisonError", "SyncError", "DeletionError", "UnknownError")
+_UNREADABLE: Final = "Unknown"
+"""The phase of a sync that does not say; an Application that was never synced has no operation state at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place the Application takes manifests from; `path` is empty for charts of a chart repository."""
+
+    url: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An error condition."""
+
+    type: str
+    message: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The last sync. One that waits for its next retry is Running and has `finished_at`; `retries` failed so far."""
+
+    phase: str = ""
+    message: str = ""
+    revisions: tuple[str, ...] = ()
+    finished_at: datetime | None = None
+    retries: int = 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether Argo CD gave this sync up; it does not repeat one for the same commit by itself."""
+        return self.phase in ("Failed", "Error") and self.finished_at is not None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything was applied, which says nothing about health."""
+        return self.phase == "Succeeded" and self.finished_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An Application. `revisions` are what it was compared with, not what was applied.
+
+    It has no observedGeneration: the status is about the spec as it is only if `compared_as_specified`.
+    """
+
+    ref: Ref
+    deleting: bool
+    automated: bool
+    queued: bool
+    sources: tuple[Source, ...]
+    compared_as_specified: bool
+    sync: str
+    revisions: tuple[str, ...]
+    health: str
+    health_message: str
+    health_since: datetime | None
+    reconciled_at: datetime | None
+    operation: Operation
+    errors: tuple[Trouble, ...]
+
+
+def concerned(objects: Objects, target: RolloutTarget) -> tuple[Ref, ...]:  # noqa: ARG001  judges share one signature
+    """The Application; `namespace` is where it lives, not where it deploys to."""
+    return (Ref("Application", target.namespace, target.name),)
+
+
+def observe(objects: Objects, target: RolloutTarget) -> Application | None:
+    """The target's Application, None if there is none or it may not be seen."""
+    (ref,) = concerned(objects, target)
+    obj = objects.get(ref)
+    return None if obj is None else _application(ref, obj)
+
+
+def _application(ref: Ref, obj: Object) -> Application:
+    status = fields.field(obj, "status")
+    return Application(
+        ref=ref,
+        deleting=bool(fields.text(obj, "metadata", "deletionTimestamp")),
+        automated=_automated(obj),
+        queued=fields.field(obj, "operation") is not None,
+        sources=_sources(obj),
+        compared_as_specified=_compared_as_specified(obj),
+        sync=fields.text(status, "sync", "status"),
+        revisions=_revisions(fields.field(status, "sync")),
+        health=fields.text(status, "health", "status"),
+        health_message=fields.text(status, "health", "message"),
+        health_since=fields.instant(status, "health", "lastTransitionTime"),
+        reconciled_at=fields.instant(status, "reconciledAt"),
+        operation=_operation(fields.field(status, "operationState")),
+        errors=_errors(status),
+    )
+
+
+def _automated(obj: Object) -> bool:
+    automated = fields.field(obj, "spec", "syncPolicy", "automated")
+    return isinstance(automated, Mapping) and fields.field(automated, "enabled") is not False
+
+
+def _sources(obj: Object) -> tuple[Source, ...]:
+    listed = fields.items(obj, "spec", "sources") or [fields.field(obj, "spec", "source")]
+    return tuple(Source(fields.text(one, "repoURL"), fields.text(one, "path")) for one in listed)
+
+
+def _compared_as_specified(obj: Object) -> bool:
+    key = "sources" if fields.items(obj, "spec", "sources") else "source"
+    specified = fields.field(obj, "spec", key)
+    return bool(specified) and specified == fields.field(obj, "status", "sync", "comparedTo", key)
+
+
+def _revisions(obj: Any) -> tuple[str, ...]:
+    listed = [fields.field(obj, "revision"), *fields.items(obj, "revisions")]
+    return tuple(dict.fromkeys(one for one in listed if isinstance(one, str) and one))
+
+
+def _operation(state: Any) -> Operation:
+    applied = _revisions(fields.field(state, "syncResult"))
+    return Operation(
+        phase=fields.text(state, "phase") or ("" if state is None else _UNREADABLE),
+        message=fields.text(state, "message"),
+        revisions=applied or _revisions(fields.field(state, "operation", "sync")),
+        finished_at=fields.instant(state, "finishedAt"),
+        retries=fields.number(state, "retryCount"),
+    )
+
+
+def _errors(status: Any) -> tuple[Trouble, ...]:
+    found = {fields.text(one, "type"): one for one in fields.items(status, "conditions")}
+    return tuple(
+        Trouble(type_, fields.text(found[type_], "message"), fields.instant(found[type_], "lastTransitionTime"))
+        for type_ in _ERRORS
+        if type_ in found
+    )
