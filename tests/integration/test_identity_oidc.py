@@ -382,6 +382,17 @@ async def test_a_gitlab_job_is_proven_by_its_id_token_with_all_its_facts(gitlab:
     assert gitlab.questions == 0
 
 
+async def test_a_group_called_like_gitlabs_sub_path_does_not_own_other_groups_paths(
+    gitlab: GitLabDouble, world: World
+) -> None:
+    job = gitlab.create_job(project="gitlab/acme/shop")
+    for token in (job.token, gitlab.id_token(job.id, OURS)):
+        with pytest.raises(Unproven, match=r"gitlab/acme/shop'?, not"):
+            await _gitlab(world, gitlab).verify(
+                _claim(token, repo_url=gitlab.project_url("acme/shop"), job_id=str(job.id))
+            )
+
+
 async def test_a_gitlab_that_takes_id_tokens_takes_job_tokens_too(gitlab: GitLabDouble, world: World) -> None:
     job = gitlab.create_job()
     claim = _claim(job.token, repo_url=gitlab.project_url(), job_id=str(job.id))

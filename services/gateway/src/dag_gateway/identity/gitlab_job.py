@@ -91,8 +91,11 @@ def _check_project(pipeline: Pipeline, path: str, claim: JobClaim, base_url: str
             )
         return
     claimed = urlsplit(normalise(claim.repo_url)).path.strip("/")
-    # An ssh address has no sub-path; the job's page has the one GitLab lives under.
-    if path.casefold() not in {claimed.casefold(), f"{_base_path(base_url)}/{claimed}".casefold().strip("/")}:
+    # An ssh address has no sub-path; the job's page has the one GitLab lives under. Never both spellings: a group
+    # called like the sub-path would own other groups' paths.
+    if not claim.repo_url.strip().startswith(("http://", "https://")):
+        claimed = f"{_base_path(base_url)}/{claimed}".strip("/")
+    if path.casefold() != claimed.casefold():
         raise Unproven(f"Job {claim.job_id} belongs to {_below(base_url, path)}, not to {normalise(claim.repo_url)}")
 
 
