@@ -1,0 +1,54 @@
+"""Verifiers of ID tokens over issuers on loopback, and what the tests of them share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from joserfc.jwk import RSAKey
+
+from dag_common.registry.schema import Environment, IacPlace, Provider, Target
+from dag_gateway.domain.jobs import JobClaim
+from dag_gateway.identity.oidc import OidcVerifier
+from dag_gateway.identity.provider_client import ProviderClient
+from dag_sandbox.oidc_issuer import IssuerDouble
+
+OURS = "https://dag.example.com"
+RULES = Environment(
+    name="production", branch="main", iac=IacPlace(repository="infra", path="shop"), targets=(Target(kind="none"),)
+)
+
+KEY = RSAKey.generate_key(2048, {"kid": "first", "use": "sig", "alg": "RS256"})
+"""Shared, for making one costs more than all else here; tests that rotate keys make their own."""
+
+
+class Clock:
+    """A monotonic clock that only a test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class World:
+    """Verifiers over one issuer, closed with the test."""
+
+    def __init__(self) -> None:
+        self.clients: list[ProviderClient] = []
+
+    def verifier(self, provider: Provider) -> OidcVerifier:
+        self.clients.append(ProviderClient("ci", provider))
+        return OidcVerifier(self.clients[-1], provider)
+
+    def github(self, double: IssuerDouble, **more: Any) -> OidcVerifier:
+        base = double.url.removesuffix("/_services/token")
+        return self.verifier(Provider(kind="github", url=base, audience=OURS, **more))
+
+
+def claim_of(token: str, **changes: Any) -> JobClaim:
+    claim = JobClaim(
+        provider="ci", repo_url="https://github.com/acme/shop", project_id=None, job_id="4711", token=token
+    )
+    return replace(claim, **changes)
