@@ -27,7 +27,7 @@ apps:
         iac: {repository: infra, path: ./apps//shop/}
         targets:
           - {kind: flux, cluster: here, namespace: shop, name: shop, timeout: 15m, failAfter: 3}
-          - {kind: helm, cluster: here, namespace: shop, name: extra}
+          - {kind: argocd, cluster: here, namespace: shop, name: extra}
       - {name: blue, branch: release/*, iac: {repository: infra, path: apps/blue}, targets: [{kind: none}]}
       - {name: green, branch: release/**, iac: {repository: infra, path: apps/green}, targets: [{kind: none}]}
       - {name: outside, branch: outside, iac: {repository: infra, path: ../../etc}, targets: [{kind: none}]}
