@@ -81,6 +81,8 @@ class GroupCommit:
             except Unreadable as exc:
                 log.error("entry_skipped", deployment_id=entry.deployment_id, reason=exc.message)  # noqa: TRY400
                 continue
+            if one.deployment.ended or one.deployment.pushed is not None:
+                raise Conflict(f"{entry.deployment_id} was taken off the list meanwhile")
             size += one.deployment.requested.chart.size if one.deployment.requested else 0
             if waiting and size > BATCH_BYTES:
                 break
