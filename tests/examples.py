@@ -8,6 +8,7 @@ import msgspec
 
 from dag_common.contracts.envelope import NewEvent
 from dag_common.contracts.events import (
+    CancellationRequested,
     ChartPushed,
     ChartRef,
     DeploymentFailed,
@@ -58,7 +59,13 @@ PUSHED = ChartPushed(
     previous_chart_version="1.2.2",
     unchanged=False,
 )
-WRITER = {DeploymentRequested: "gateway", ValidationStarted: "pusher", PushStarted: "pusher", ChartPushed: "pusher"}
+WRITER = {
+    DeploymentRequested: "gateway",
+    CancellationRequested: "gateway",
+    ValidationStarted: "pusher",
+    PushStarted: "pusher",
+    ChartPushed: "pusher",
+}
 
 EVERY_EVENT: tuple[Event, ...] = (
     REQUESTED,
@@ -71,6 +78,7 @@ EVERY_EVENT: tuple[Event, ...] = (
     RolloutFailed(target=TARGET.id, reason="upgrade-failed", message="context deadline exceeded", evidence=EVIDENCE),
     DeploymentSucceeded(message="Deployment successful"),
     DeploymentFailed(stage="pushing", reason="rejected", message="pre-receive hook declined"),
+    CancellationRequested(by="ada (gitlab)"),
 )
 
 

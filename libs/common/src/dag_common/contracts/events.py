@@ -76,8 +76,12 @@ class Evidence(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class DeploymentRequested(Fact, frozen=True, kw_only=True):
-    """A proven CI job handed over a chart that passed every check."""
+class DeploymentRequested(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """A proven CI job handed over a chart that passed every check.
+
+    `supersede`: what waits for the same environment and whose push has not begun gives way to this deployment.
+    Fields added later have defaults and are left out where they have them, so the text of a fact stays what it was.
+    """
 
     app: str
     repo_url: str
@@ -91,6 +95,13 @@ class DeploymentRequested(Fact, frozen=True, kw_only=True):
     iac: IacTarget
     targets: tuple[RolloutTarget, ...]
     registry_digest: str
+    supersede: bool = False
+
+
+class CancellationRequested(Fact, frozen=True, kw_only=True):
+    """Somebody who may, wants the deployment ended (`by`: who). It ends unless its push turns out to have arrived."""
+
+    by: str
 
 
 class ValidationStarted(Fact, frozen=True, kw_only=True):
@@ -167,6 +178,7 @@ class DeploymentFailed(Fact, frozen=True, kw_only=True):
 
 Event = (
     DeploymentRequested
+    | CancellationRequested
     | ValidationStarted
     | PushStarted
     | ChartPushed
@@ -180,6 +192,7 @@ Event = (
 
 STORED_NAMES: Final[dict[type[Fact], tuple[str, int]]] = {
     DeploymentRequested: ("deployment.requested", 1),
+    CancellationRequested: ("cancellation.requested", 1),
     ValidationStarted: ("validation.started", 1),
     PushStarted: ("push.started", 1),
     ChartPushed: ("chart.pushed", 1),
@@ -194,6 +207,7 @@ STORED_NAMES: Final[dict[type[Fact], tuple[str, int]]] = {
 
 WRITERS: Final[dict[str, frozenset[str]]] = {
     "deployment.requested": frozenset({"gateway"}),
+    "cancellation.requested": frozenset({"gateway"}),
     "validation.started": frozenset({"pusher"}),
     "push.started": frozenset({"pusher"}),
     "chart.pushed": frozenset({"pusher"}),

@@ -10,6 +10,7 @@ from functools import reduce, singledispatch
 from dag_common.contracts.codec import decode
 from dag_common.contracts.envelope import Recorded
 from dag_common.contracts.events import (
+    CancellationRequested,
     ChartPushed,
     DeploymentFailed,
     DeploymentId,
@@ -31,6 +32,7 @@ class Deployment:
     """Everything decisions need to know about one deployment. `version` 0 means: no such deployment.
 
     `bases` are the IaC tips that attempts to push built on; our commit, if any arrived, lies after one of them.
+    `cancellation` was asked for; whether it came in time shows in what follows.
     """
 
     id: DeploymentId
@@ -40,6 +42,7 @@ class Deployment:
     requested: DeploymentRequested | None = None
     requested_position: int = 0
     requested_at: datetime | None = None
+    cancellation: CancellationRequested | None = None
     push_attempts: int = 0
     bases: tuple[str, ...] = ()
     pushed: ChartPushed | None = None
@@ -98,6 +101,11 @@ def _(event: DeploymentRequested, state: Deployment, record: Recorded) -> Deploy
         requested_position=record.position,
         requested_at=record.recorded_at,
     )
+
+
+@_apply.register
+def _(event: CancellationRequested, state: Deployment, _record: Recorded) -> Deployment:
+    return replace(state, message=f"Cancellation asked for by {event.by}", cancellation=event)
 
 
 @_apply.register

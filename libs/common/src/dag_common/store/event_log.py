@@ -85,8 +85,18 @@ def _row(new: NewEvent) -> dict[str, object]:
         "payload": encode(new.event),
     }
     if isinstance(new.event, DeploymentRequested):
-        row["lane"] = {"repository": new.event.iac.repository, "branch": new.event.iac.branch}
+        row["lane"] = _lane(new.event)
     return row
+
+
+def _lane(requested: DeploymentRequested) -> dict[str, object]:
+    """What the to-do list of pushes keeps of a request."""
+    return {
+        "repository": requested.iac.repository,
+        "branch": requested.iac.branch,
+        "environment": f"{requested.app}/{requested.environment}",
+        "supersede": requested.supersede,
+    }
 
 
 def _records(rows: Iterable[asyncpg.Record]) -> list[Recorded]:

@@ -61,7 +61,9 @@ CREATE TABLE dag.push_todo (
     deployment_id uuid CONSTRAINT push_todo_deployment PRIMARY KEY,
     position bigint NOT NULL,
     repository text NOT NULL,
-    branch text NOT NULL
+    branch text NOT NULL,
+    environment text,
+    supersede boolean
 );
 CREATE INDEX push_todo_lane ON dag.push_todo (repository, branch, position);
 COMMENT ON TABLE dag.push_todo IS 'Written only by dag.append_events: deployment.requested puts in, chart.pushed and an end take out.';
@@ -82,7 +84,10 @@ DECLARE
 BEGIN
     CASE event.type
     WHEN 'deployment.requested' THEN
-        INSERT INTO dag.push_todo VALUES (deployment, event.position, lane ->> 'repository', lane ->> 'branch');
+        INSERT INTO dag.push_todo (deployment_id, position, repository, branch, environment, supersede) VALUES (
+            deployment, event.position, lane ->> 'repository', lane ->> 'branch',
+            lane ->> 'environment', (lane ->> 'supersede')::boolean
+        );
     WHEN 'chart.pushed' THEN
         DELETE FROM dag.push_todo WHERE deployment_id = deployment;
         INSERT INTO dag.watch_todo VALUES (deployment, event.position, clock_timestamp());

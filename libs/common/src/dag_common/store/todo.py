@@ -29,12 +29,16 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class PushEntry:
-    """A deployment that waits to be pushed; `position` is that of its `deployment.requested`."""
+    """A deployment that waits to be pushed; `position` is that of its `deployment.requested`.
+
+    `superseded_by` is the newest deployment of the same environment that waits too and asks older ones to give way.
+    """
 
     deployment_id: DeploymentId
     position: int
     repository: str
     branch: str
+    superseded_by: DeploymentId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,9 @@ async def lanes_to_push(connection: Connection) -> list[Lane]:
     return [Lane(**row) for row in await connection.fetch(statement("lanes_to_push"))]
 
 
-async def to_push(connection: Connection, lane: Lane, *, limit: int = 100) -> list[PushEntry]:
-    """The first `limit` entries of a lane, in the order of positions."""
-    rows = await connection.fetch(statement("to_push"), lane.repository, lane.branch, limit)
+async def to_push(connection: Connection, lane: Lane, *, after: int = 0, limit: int = 100) -> list[PushEntry]:
+    """The first `limit` entries of a lane with a position above `after`, in the order of positions."""
+    rows = await connection.fetch(statement("to_push"), lane.repository, lane.branch, limit, after)
     return [PushEntry(**row) for row in rows]
 
 
