@@ -104,6 +104,7 @@ CASES: list[tuple[str, Break]] = [
     ("the_hash_chain_holds", lambda e: replace(e, log=[*e.log[:-1], changed(e, 1, service="x").log[-1]])),
     ("each_type_has_its_writer", lambda e: changed(e, 12, service="gateway")),
     ("nothing_follows_an_end", ended_twice),
+    ("a_cancel_is_answered_truly", lambda e: ordered(e, cancels=[Answer("gateway", 200, {})])),
     ("pushed_means_one_commit", pushed_by_nobody),
     ("pushed_means_one_commit", extra_commit),
     ("every_commit_was_asked_for", unknown_commit),

@@ -48,6 +48,7 @@ class Order:
     job_id: str
     token: str = field(repr=False)
     answers: list[Answer] = field(default_factory=list)
+    cancels: list[Answer] = field(default_factory=list)
     journeys: list[Journey] = field(default_factory=list)
 
     @property
@@ -110,6 +111,23 @@ class CI:
                 await asyncio.sleep(PAUSE_SECONDS)
         assert answer.status == 200, f"{order}: {answer}"
         return answer.deployment_id
+
+    async def cancel(self, order: Order) -> Answer:
+        """Ask for the order's end until there is an answer that means something."""
+        body = {"repoUrl": self._gitlab.project_url(PROJECT), "jobId": order.job_id, "jobToken": order.token}
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (answer := await self._cancel(order.deployment_id, body)).status in AGAIN:  # noqa: ASYNC110 - as CI does
+                await asyncio.sleep(PAUSE_SECONDS)
+        order.cancels.append(answer)
+        return answer
+
+    async def _cancel(self, deployment_id: str, body: Mapping[str, str]) -> Answer:
+        gateway = self._next()
+        try:
+            answer = await self._http.post(f"{gateway}/api/deployments/{deployment_id}/cancel", json=body)
+        except httpx.TransportError as exc:
+            return Answer(gateway, 0, type(exc).__name__)
+        return Answer(gateway, answer.status_code, answer.json())
 
     def follow(self, order: Order) -> Following:
         """Begin to read the order's stream in the background; it comes back after every lost connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 from starlette.requests import Request
@@ -51,9 +52,10 @@ class Gate:
 
 
 class Gated:
-    """An ASGI app with gates in front of it."""
+    """An ASGI app with gates in front of it. `answered` counts its answers by status."""
 
     def __init__(self, app: ASGIApp) -> None:
+        self.answered: Counter[int] = Counter()
         self._app = app
         self._gates: list[Gate] = []
 
@@ -70,6 +72,7 @@ class Gated:
         self._gates.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        send = self._counting(send)
         gate = next((gate for gate in self._gates if gate.takes(scope)), None)
         if gate is None:
             await self._app(scope, receive, send)
@@ -79,6 +82,16 @@ class Gated:
             await self._app(scope, receive, send)
         else:
             await _drop(send)
+
+    def _counting(self, send: Send) -> Send:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.answered[message["status"]] += 1
+            await send(message)
+
+        # The cluster double reaches through `send` for uvicorn's transport, to break a connection off.
+        counted.__self__ = getattr(send, "__self__", None)  # type: ignore[attr-defined]
+        return counted
 
     async def _answer_later(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
         answer: list[Message] = []

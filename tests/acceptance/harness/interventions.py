@@ -29,6 +29,13 @@ async def purge_queue(amqp_url: str, queue: str) -> int:
         return (await declared.purge()).message_count or 0
 
 
+async def waiting_in(amqp_url: str, queue: str) -> int:
+    """How many messages of a queue nobody has in hand."""
+    async with await aio_pika.connect(amqp_url) as connection:
+        channel = await connection.channel()
+        return (await channel.declare_queue(queue, passive=True)).declaration_result.message_count or 0
+
+
 async def _fetch(database_url: str, sql: str) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(database_url)
     try:

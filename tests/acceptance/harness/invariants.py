@@ -89,6 +89,15 @@ def nothing_follows_an_end(evidence: Evidence) -> Iterator[str]:
             yield f"{deployment_id} ended at version {ends[0]} and went on to {stream[-1].version}"
 
 
+def a_cancel_is_answered_truly(evidence: Evidence) -> Iterator[str]:
+    """Who was told that it was cancelled finds it cancelled; who was told that it was too late finds another end."""
+    for order in evidence.orders:
+        failure = evidence.fact(order.deployment_id, "deployment.failed") or {}
+        for answer in order.cancels:
+            if answer.status in (200, 409) and (answer.status == 200) != (failure.get("reason") == "cancelled"):
+                yield f"cancelling {order.deployment_id} was answered with {answer.status}, and it ended {failure}"
+
+
 def pushed_means_one_commit(evidence: Evidence) -> Iterator[str]:
     """Exactly one commit with the deployment's id, the one that was told of; none if the chart was already there."""
     known = {commit.id for commit in evidence.commits} | evidence.foreign
@@ -211,6 +220,7 @@ ALL: tuple[Invariant, ...] = (
     the_hash_chain_holds,
     each_type_has_its_writer,
     nothing_follows_an_end,
+    a_cancel_is_answered_truly,
     pushed_means_one_commit,
     every_commit_was_asked_for,
     commits_are_in_order,

@@ -16,11 +16,15 @@ CLUSTER = "main"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An environment: its repository and directory, and the release that follows it if its rollout is watched."""
+    """An environment: its repository and directory, and the release that follows it if its rollout is watched.
+
+    `supersedes`: newer deployments make older ones that wait give way.
+    """
 
     environment: str
     repository: str
     watched: bool = True
+    supersedes: bool = False
     branch: str = BRANCH
 
     @property
@@ -36,16 +40,27 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Landscape:
-    """All environments of an installation."""
+    """All environments of an installation, and how long it waits for the CI provider."""
 
     places: tuple[Place, ...]
+    provider_timeout: str = "10s"
 
     @classmethod
-    def of(cls, *, environments: int, repositories: int, unwatched: int = 0) -> Landscape:
-        """Environments dealt out to repositories in turn; the first so many have no rollout to watch."""
-        numbers = range(environments)
+    def of(cls, *, environments: int, repositories: int, unwatched: int = 0, superseding: int = 0) -> Landscape:
+        """Environments dealt out to repositories in turn; the first so many have no rollout to watch.
+
+        In the last so many, newer deployments supersede those that wait.
+        """
         return cls(
-            tuple(Place(f"env-{one:02}", f"iac-{one % repositories}", watched=one >= unwatched) for one in numbers)
+            tuple(
+                Place(
+                    f"env-{one:02}",
+                    f"iac-{one % repositories}",
+                    watched=one >= unwatched,
+                    supersedes=one >= environments - superseding,
+                )
+                for one in range(environments)
+            )
         )
 
     @property
@@ -93,7 +108,7 @@ def write_cluster_token(directory: Path, token: str) -> None:
 def _registry(landscape: Landscape, addresses: Addresses, keys: Keys) -> dict[str, Any]:
     credentials = {"https": {"username": keys.git_user, "password": {"file": "git.password"}}}
     return {
-        "providers": {"gitlab": {"kind": "gitlab", "url": addresses.gitlab}},
+        "providers": {"gitlab": {"kind": "gitlab", "url": addresses.gitlab, "timeout": landscape.provider_timeout}},
         "clusters": {CLUSTER: {"server": addresses.cluster, "token": {"file": "cluster.token"}}},
         "iac": {
             name: {"url": f"{addresses.git}/{name}.git", "branch": BRANCH, "credentials": credentials}
@@ -117,4 +132,5 @@ def _environment(place: Place) -> dict[str, Any]:
         "branch": "main",
         "iac": {"repository": place.repository, "path": place.path},
         "targets": [flux] if place.watched else [{"kind": "none"}],
+        "supersede": place.supersedes,
     }

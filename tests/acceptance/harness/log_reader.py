@@ -31,3 +31,9 @@ class LogReader:
                     await asyncio.sleep(0.005)
         except TimeoutError:
             raise AssertionError(f"{deployment_id} has no {type_name}, only {types}") from None
+
+    async def count(self, condition: str, *arguments: object) -> int:
+        """How many records fit a condition in SQL. Raises `Unavailable`."""
+        async with self._database.connection() as connection:
+            found = await connection.fetchval(f"SELECT count(*) FROM dag.events WHERE {condition}", *arguments)  # noqa: S608 - a test's own
+        return int(found)

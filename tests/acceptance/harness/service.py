@@ -73,6 +73,18 @@ class Service:
                 raise AssertionError(f"{self.name} is not ready: {report}\n{self.last_words()}") from None
         raise AssertionError(f"{self.name} ended instead of getting ready:\n{self.last_words()}")
 
+    async def back(self, *, within: float = READY_SECONDS) -> Self:
+        """Wait until it is ready, however often somebody has to start it until then."""
+        report = "no answer"
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
+            try:
+                async with asyncio.timeout(within):
+                    while report := await _readiness(http, self.url):  # noqa: ASYNC110 - another process
+                        await asyncio.sleep(0.1)
+            except TimeoutError:
+                raise AssertionError(f"{self.name} has not come back: {report}\n{self.last_words()}") from None
+        return self
+
     async def silent(self, *, within: float = 10) -> None:
         """Wait until its pages are not served any more: it has ended, or is about to."""
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http, asyncio.timeout(within):

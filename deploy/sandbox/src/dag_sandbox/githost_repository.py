@@ -15,6 +15,9 @@ from dag_common.runtime.clock import now
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
+_RACED = "current tip is not the first parent"
+"""What libgit2 says when a branch moved since its tip was read (libgit2, src/libgit2/commit.c)."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostedCommit:
@@ -47,7 +50,18 @@ class HostedRepository:
     def commit(
         self, files: Mapping[str, bytes | None], *, branch: str = "main", message: str, links: Mapping[str, str] = {}
     ) -> str:
-        """Add a commit on `branch`: new contents by path, `None` deletes, `links` are symbolic links by path."""
+        """Add a commit on `branch`: new contents by path, `None` deletes, `links` are symbolic links by path.
+
+        Whoever pushes at the same time may be first: then it is built anew, on theirs.
+        """
+        while True:
+            try:
+                return self._commit(files, branch=branch, message=message, links=links)
+            except pygit2.GitError as exc:
+                if _RACED not in str(exc):
+                    raise
+
+    def _commit(self, files: Mapping[str, bytes | None], *, branch: str, message: str, links: Mapping[str, str]) -> str:
         repository = pygit2.Repository(str(self.directory))
         ref = f"refs/heads/{branch}"
         parents = [repository.references[ref].target] if ref in repository.references else []

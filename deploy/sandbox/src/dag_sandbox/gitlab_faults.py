@@ -31,6 +31,11 @@ class Faults:
         self._fault: Fault | None = None
         self._left = 0
 
+    @property
+    def active(self) -> bool:
+        """Whether the next question meets a fault."""
+        return self._fault is not None
+
     def set(self, fault: Fault) -> None:
         """Begin with a fault in place of the one before."""
         self._fault, self._left = fault, fault.times or 0

@@ -1,0 +1,99 @@
+"""RabbitMQ is stopped, loses its connections, falls silent, and an operator empties a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from acceptance.faults.storm import Storm, Strike, until
+from acceptance.harness.interventions import purge_queue, waiting_in
+
+from dag_common.contracts.topology import MONITOR_QUEUE, PUSHER_QUEUE
+
+SILENT_SECONDS = (1.0, 8.0)
+
+
+async def broker_stopped(storm: Storm, draw: random.Random) -> int:
+    """Stopped in order, and started again."""
+    await storm.servers.broker.stop()
+    await asyncio.sleep(draw.uniform(0, 2))
+    await storm.servers.broker.start()
+    return 1
+
+
+async def broker_killed(storm: Storm, draw: random.Random) -> int:
+    """Its machine lost power."""
+    await storm.servers.broker.kill()
+    await asyncio.sleep(draw.uniform(0, 1))
+    await storm.servers.broker.start()
+    return 1
+
+
+async def broker_closes_connections(storm: Storm, draw: random.Random) -> int:
+    """An operator closes every connection, with a reason."""
+    return await _cut_some(lambda: storm.servers.broker.close_connections("the storm wants it"))
+
+
+async def broker_connections_cut(storm: Storm, draw: random.Random) -> int:
+    """The network drops what is connected."""
+    wire = storm.servers.broker_wire
+
+    async def drop() -> int:
+        before = wire.dropped
+        wire.drop()
+        return wire.dropped - before
+
+    return await _cut_some(drop)
+
+
+async def broker_silent(storm: Storm, draw: random.Random) -> int:
+    """The network carries nothing, and closes nothing."""
+    wire = storm.servers.broker_wire
+    wire.silence()
+    try:
+        await asyncio.sleep(draw.uniform(*SILENT_SECONDS))
+    finally:
+        wire.speak()
+    return 1
+
+
+async def queue_purged(storm: Storm, draw: random.Random) -> int:
+    """An operator empties a queue in which something waits, because nobody is there to take it."""
+    kind, queue = draw.choice([("pusher", PUSHER_QUEUE), ("monitor", MONITOR_QUEUE)])
+    services, url = storm.scene.dag.services[kind], storm.servers.broker.url
+
+    async def something_waits() -> bool:
+        return await waiting_in(url, queue) > 0
+
+    async with storm.supervisor.held_down(*services):
+        for service in services:
+            await until(f"{service.name} runs", lambda service=service: service.running)  # type: ignore[misc]
+            await service.kill()
+        await until(f"something waits in {queue}", something_waits)
+        purged = await purge_queue(url, queue)
+    assert purged
+    return purged
+
+
+async def _cut_some(cut: Callable[[], Awaitable[int]]) -> int:
+    """Cut until somebody was connected."""
+    cuts = 0
+
+    async def somebody() -> bool:
+        nonlocal cuts
+        cuts = await cut()
+        return cuts > 0
+
+    await until("somebody is connected to RabbitMQ", somebody)
+    return cuts
+
+
+FAULTS: tuple[Strike, ...] = (
+    broker_stopped,
+    broker_killed,
+    broker_closes_connections,
+    broker_connections_cut,
+    broker_silent,
+    queue_purged,
+)
