@@ -9,12 +9,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from acceptance.harness.warden import Warden
 from conditions import until
+from servers.warden import Warden
 
 DYING_TEST = """
 import os, signal, subprocess, sys
-from acceptance.harness.warden import Warden
+from servers.warden import Warden
 with Warden() as warden:
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     warden.watch(sleeper.pid)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from acceptance.harness.service import Service
-from acceptance.harness.warden import Warden
+from servers.warden import Warden
 
 KINDS = ("gateway", "pusher", "monitor")
 

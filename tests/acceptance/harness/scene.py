@@ -13,7 +13,7 @@ from acceptance.harness.installation import Installation
 from acceptance.harness.landscape import Landscape
 from acceptance.harness.log_reader import LogReader
 from acceptance.harness.outside import Outside, outside_world
-from acceptance.harness.warden import Warden
+from servers.warden import Warden
 
 from dag_common.store.database import Database
 

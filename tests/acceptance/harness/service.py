@@ -13,7 +13,7 @@ from typing import Self
 
 import httpx
 from acceptance.harness.ports import free_port
-from acceptance.harness.warden import Warden
+from servers.warden import Warden
 
 READY_SECONDS = 40.0
 LAST_WORDS = 4_000
