@@ -6,12 +6,12 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from servers.broker_container import docker_answers, run_container
+from servers.broker_container import BrokerContainer, docker_answers, run_container
 from servers.broker_install import can_install, install_rabbitmq
-from servers.broker_node import find_server, run_node
+from servers.broker_node import BrokerNode, find_server, run_node
 from servers.reachable import NotHere, answers, broker_answers, local_server
 
 LOCAL = "amqp://guest:guest@127.0.0.1:5672/"
@@ -30,21 +30,26 @@ async def running_broker(directory: Path) -> AsyncIterator[str]:
         return
     if given:
         raise NotHere("no RabbitMQ answers at DAG_TEST_AMQP_URL: correct it, or unset it to get a private one")
-    async with AsyncExitStack() as stack:
-        yield await _private(stack, directory)
+    async with private_broker(directory) as broker:
+        yield broker.url
 
 
-async def _private(stack: AsyncExitStack, directory: Path) -> str:
+@asynccontextmanager
+async def private_broker(directory: Path) -> AsyncIterator[BrokerNode | BrokerContainer]:
+    """A broker of the block's own, to stop, kill and start at will. Raises `NotHere`."""
     if find_server() is None and can_install():
         tell("installing rabbitmq-server with apt-get (once)")
         await install_rabbitmq()
     if (server := find_server()) is not None:
         tell("starting a private RabbitMQ")
-        return await stack.enter_async_context(run_node(server, directory))
-    if shutil.which("docker") and await docker_answers():
+        async with run_node(server, directory) as node:
+            yield node
+    elif shutil.which("docker") and await docker_answers():
         tell("starting RabbitMQ in a container")
-        return await stack.enter_async_context(run_container())
-    raise NotHere(NOWHERE)
+        async with run_container() as container:
+            yield container
+    else:
+        raise NotHere(NOWHERE)
 
 
 def tell(what: str) -> None:

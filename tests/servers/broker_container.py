@@ -7,7 +7,8 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from servers.reachable import NotHere, broker_answers, until_it_answers
+from servers.broker_node import closed
+from servers.reachable import NotHere, broker_answers, free_ports, until_it_answers
 
 IMAGE = "rabbitmq:4"
 
@@ -18,20 +19,50 @@ async def docker_answers() -> bool:
 
 
 @asynccontextmanager
-async def run_container() -> AsyncIterator[str]:
-    """Run RabbitMQ on a free loopback port for the block; hands out its URL. Raises `NotHere`."""
-    code, said = await _docker("run", "--detach", "--rm", "--publish", "127.0.0.1::5672", IMAGE)
+async def run_container() -> AsyncIterator[BrokerContainer]:
+    """A container that runs; it is gone after the block. Raises `NotHere`."""
+    (port,) = free_ports(1)
+    code, said = await _docker("create", "--publish", f"127.0.0.1:{port}:5672", IMAGE)
     if code:
         raise NotHere(f"Docker could not run {IMAGE}: install rabbitmq-server, or set DAG_TEST_AMQP_URL")
-    container = said.strip()
+    container = BrokerContainer(said.strip(), port)
     try:
-        _, address = await _docker("port", container, "5672/tcp")
-        url = f"amqp://guest:guest@{address.split()[0]}/"
-        if not await until_it_answers(broker_answers, url, alive=lambda: True):
-            raise NotHere(f"the container of {IMAGE} does not answer; set DAG_TEST_AMQP_URL")
-        yield url
+        await container.start()
+        yield container
     finally:
-        await _docker("rm", "--force", container)
+        await container.close()
+
+
+class BrokerContainer:
+    """Stopped or killed, it can start again with its URL and its files, so what is durable survives."""
+
+    def __init__(self, container: str, port: int) -> None:
+        self.url = f"amqp://guest:guest@127.0.0.1:{port}/"
+        self._container = container
+
+    async def start(self) -> None:
+        """Start it and wait until it answers. Raises `NotHere` if it does not."""
+        await _docker("start", self._container)
+        if not await until_it_answers(broker_answers, self.url, alive=lambda: True):
+            raise NotHere(f"the container of {IMAGE} does not answer; set DAG_TEST_AMQP_URL")
+
+    async def stop(self) -> None:
+        """Stop it as an operator does and wait until it is gone."""
+        await _docker("stop", self._container)
+
+    async def kill(self) -> None:
+        """End it as a power failure does and wait until it is gone."""
+        await _docker("kill", self._container)
+        await _docker("wait", self._container)
+
+    async def close(self) -> None:
+        """Remove it with everything in it."""
+        await _docker("rm", "--force", "--volumes", self._container)
+
+    async def close_connections(self, reason: str) -> int:
+        """Have the broker itself close every client's connection; returns how many it closed."""
+        code, said = await _docker("exec", self._container, "rabbitmqctl", "close_all_connections", reason)
+        return closed(said, code)
 
 
 async def _docker(*arguments: str) -> tuple[int, str]:

@@ -60,5 +60,5 @@ async def until_it_answers(ask: Callable[[str], Awaitable[None]], url: str, *, a
             while alive():
                 if await answers(ask, url):
                     return True
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.05)
     return False
