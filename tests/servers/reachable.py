@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import aio_pika
 import asyncpg
@@ -29,6 +30,10 @@ async def postgres_answers(url: str) -> None:
 
 
 async def broker_answers(url: str) -> None:
+    """By TCP first: aiormq logs an error each time nobody listens yet."""
+    address = urlsplit(url)
+    _, knock = await asyncio.open_connection(address.hostname, address.port or 5672)
+    knock.close()
     async with await aio_pika.connect(url, timeout=3):
         pass
 
