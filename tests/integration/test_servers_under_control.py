@@ -18,7 +18,7 @@ from servers.postgres_pair import postgres_pair
 from servers.reachable import NO_ANSWER
 from servers.wire import Wire, wire_to
 
-DURABLE = {"x-queue-type": "quorum"}
+DURABLE: dict[str, aio_pika.abc.FieldValue] = {"x-queue-type": "quorum"}
 
 
 class Echo(asyncio.Protocol):

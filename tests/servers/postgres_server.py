@@ -24,6 +24,7 @@ SETTINGS = {
     "cluster_name": STANDBY,
     "synchronous_standby_names": STANDBY,
     "wal_retrieve_retry_interval": "100ms",  # a standby looks for its restarted primary at once, not after 5 s
+    "wal_receiver_status_interval": "1s",  # a commit whose receipt was told before the standby counted waits this long
     "wal_keep_size": "256MB",
     "dynamic_shared_memory_type": "mmap",  # in the data directory: a killed server leaves nothing in /dev/shm
     "fsync": "off",  # we end processes, never the kernel, and the kernel still holds what they wrote
@@ -85,10 +86,11 @@ class PostgresServer:
         assert await self._ask("SELECT pg_promote()"), "the standby was not promoted"
 
     async def until_it_has_a_standby(self) -> None:
-        """Wait until a standby has all of the log and follows, so that commits are acknowledged."""
+        """Wait until a standby follows and a commit was acknowledged for it."""
         async with asyncio.timeout(60):
             while not await self._ask("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+            await self._ask("SELECT pg_logical_emit_message(true, 'standby', 'is there')")
 
     async def _ask(self, question: str) -> object:
         connection = await asyncpg.connect(self.url, timeout=10)
