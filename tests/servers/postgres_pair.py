@@ -10,7 +10,9 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
+from dag_common.errors import DagError
 from servers.postgres_server import PostgresServer
+from servers.reachable import NotHere
 from servers.warden import Warden
 from servers.wire import Wire, wire_to
 
@@ -27,8 +29,11 @@ async def postgres_pair(directory: Path) -> AsyncIterator[PostgresPair]:
             return server
 
         servers = map(next_server, count(1))
-        primary = next(servers)
-        await primary.initialise()
+        try:
+            primary = next(servers)
+            await primary.initialise()
+        except DagError as exc:
+            raise NotHere(f"there are no two Postgres servers to be had: {exc.message}") from exc
         await primary.start()
         pair = PostgresPair(primary, servers, await stack.enter_async_context(wire_to(primary.url)))
         await pair.add_standby()
