@@ -3,14 +3,12 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
-from examples import PUSHED, REQUESTED, fresh_id, new, requested
+from examples import REQUESTED, fresh_id, new, requested
 
-from dag_common.bus.seam import Message
-from dag_common.contracts.events import DeploymentFailed, DeploymentId
+from dag_common.contracts.events import DeploymentFailed
 from dag_common.store import event_log
 from dag_common.store.database import Database
 from dag_common.store.todo import Lane, PushEntry
-from dag_monitor.handlers.upkeep import Upkeep
 from dag_pusher.handlers.lanes import Lanes
 
 
@@ -46,21 +44,3 @@ async def test_a_sweep_over_many_lanes_drains_all_but_only_so_many_at_once(datab
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM dag.push_todo") == 0
     assert batch.busiest == 3
-
-
-async def woken(database: Database, in_hand: list[DeploymentId]) -> list[Message]:
-    messages: list[Message] = []
-
-    async def wake(message: Message) -> None:
-        messages.append(message)
-
-    await Upkeep(database, lambda: in_hand, wake, at_once=2).sweep(older_than=0)
-    return messages
-
-
-async def test_a_monitor_whose_hands_are_full_wakes_nothing_and_one_with_a_free_hand_does(database: Database) -> None:
-    waiting = fresh_id()
-    async with database.transaction() as connection:
-        await event_log.append(connection, [new(waiting, 1, REQUESTED), new(waiting, 2, PUSHED)])
-    assert await woken(database, [fresh_id(), fresh_id()]) == []
-    assert [message.routing_key for message in await woken(database, [fresh_id()])] == ["chart.pushed"]

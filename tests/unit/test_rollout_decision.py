@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 from examples import EVIDENCE, PUSHED, requested
 from hypothesis import given
 from hypothesis import strategies as st
+from rollout_states import ID, PUSHED_AT, after, pushed
 
-from dag_common.contracts import codec
-from dag_common.contracts.envelope import Recorded, stream_of
 from dag_common.contracts.events import (
     ChartPushed,
     DeploymentFailed,
-    DeploymentId,
     DeploymentSucceeded,
     Event,
     MonitoringStarted,
@@ -25,7 +22,7 @@ from dag_common.contracts.events import (
     RolloutSucceeded,
     RolloutTarget,
 )
-from dag_common.domain.deployment import Deployment, evolve
+from dag_common.domain.deployment import Deployment
 from dag_common.domain.statuses import Status
 from dag_common.errors import Invalid
 from dag_monitor.domain.expectation import Introduced, Knowledge, Later, Relation, expect
@@ -33,30 +30,11 @@ from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.rollout import Sight, deadline, decide, due, next_look
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
 
-ID = DeploymentId("01924f5a-7b3c-7d8e-9f1a-2b3c4d5e6f7a")
-PUSHED_AT = datetime(2026, 9, 1, 10, 0, 0, tzinfo=UTC)
 ONE = RolloutTarget(kind="flux", cluster="prod", namespace="default", name="one", timeout_seconds=600)
 TWO = RolloutTarget(kind="flux", cluster="prod", namespace="default", name="two", timeout_seconds=60)
 GOOD = Succeeded("podinfo 1.2.3 runs", EVIDENCE)
 BAD = Failed("upgrade-failed", "context deadline exceeded", EVIDENCE)
 TAKEN = Superseded("0199-newer", "1.2.4", "b" * 40, "chart 1.2.4 from deployment 0199-newer took over", EVIDENCE)
-
-
-def after(state: Deployment, *events: Event, at: datetime = PUSHED_AT) -> Deployment:
-    for event in events:
-        (type_, schema), payload = codec.stored_name(event), codec.encode(event)
-        record = Recorded(
-            position=state.version + 1, event_id=f"e{state.version}", stream=stream_of(ID), version=state.version + 1,
-            type=type_, schema=schema, occurred_at=at, recorded_at=at, correlation_id=ID, causation_id="",
-            service="monitor", traceparent="", payload=payload, hash="",
-        )  # fmt: skip
-        state = evolve(state, record)
-    return state
-
-
-def pushed(*targets: RolloutTarget, **changes: Any) -> Deployment:
-    values = {name: getattr(PUSHED, name) for name in PUSHED.__struct_fields__}
-    return after(Deployment(id=ID), requested(targets=targets), ChartPushed(**(values | changes)))
 
 
 def sight(*verdicts: tuple[RolloutTarget, Verdict], told: dict[str, datetime] | None = None) -> Sight:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Final
 
 from dag_common.bus.seam import Bus
 from dag_common.contracts.topology import MONITOR_QUEUE
@@ -15,14 +16,23 @@ from dag_common.delivery.sweep import sweep
 from dag_common.registry.registry import Registry
 from dag_common.runtime.health import Health, serve_health
 from dag_common.runtime.lifecycle import background
+from dag_common.store.clock import LogClock
 from dag_common.store.database import Database
 from dag_common.store.streams import Streams
 from dag_monitor.cluster.clusters import Clusters
 from dag_monitor.cluster.window import Windows
+from dag_monitor.handlers.hands import Hands
 from dag_monitor.handlers.history import PushHistory
+from dag_monitor.handlers.judging import Lookout
+from dag_monitor.handlers.overdue import Overdue
 from dag_monitor.handlers.rollouts import Rollouts
-from dag_monitor.handlers.upkeep import STALE_SECONDS, Upkeep
+from dag_monitor.handlers.takeover import Takeover
+from dag_monitor.handlers.touching import Touching
+from dag_monitor.handlers.unread import Unread
 from dag_monitor.settings import Settings
+
+OVERDUE_SECONDS: Final = 15.0
+"""Between looks for what is overdue."""
 
 
 @asynccontextmanager
@@ -37,29 +47,34 @@ async def monitor(
     async with AsyncExitStack() as stack:
         clusters = Clusters(registry)
         stack.push_async_callback(clusters.close)
-        rollouts = Rollouts(
-            Streams(database, "monitor"),
-            PushHistory(database),
-            Windows(clusters.reflectors),
-            partial(bus.send, MONITOR_QUEUE),
-            hold_seconds=settings.hold_seconds,
-        )
-        wake = partial(bus.send, MONITOR_QUEUE)
-        upkeep = Upkeep(database, lambda: rollouts.in_hand, wake, at_once=settings.rollouts_at_once)
+        clock = await LogClock.of(database)
+        streams, unread = Streams(database, "monitor"), Unread()
+        hands = Hands(at_once=settings.rollouts_at_once, hold_seconds=settings.hold_seconds)
+        lookout = Lookout(Windows(clusters.reflectors), PushHistory(database))
+        rollouts = Rollouts(streams, lookout, hands, partial(bus.send, MONITOR_QUEUE), clock.now)
+        watch = rollouts.when_chart_pushed_watch_rollout
+        touching = Touching(database, clock, hands)
+        takeover = Takeover(database, hands, unread, watch, contact=touching.contact)
+        stack.push_async_callback(takeover.drain)
         if alone:
-            await upkeep.sweep(older_than=0)
+            await takeover.take_up()
         receiver = Receiver(
             bus,
             MONITOR_QUEUE,
-            rollouts.when_chart_pushed_watch_rollout,
+            watch,
             concurrency=settings.rollouts_at_once,
             drain_seconds=settings.drain_seconds,
         )
-        sweeping = partial(sweep, partial(upkeep.sweep, older_than=STALE_SECONDS), every=settings.sweep_seconds)
+        overdue = Overdue(database, streams, unread, clock.now)
         await stack.enter_async_context(
-            background(watch_receiver=receiver.run, watch_touch=upkeep.keep_touching, watch_sweep=sweeping)
+            background(
+                watch_receiver=receiver.run,
+                watch_touch=touching.run,
+                watch_takeover=partial(sweep, takeover.sweep, every=settings.sweep_seconds),
+                watch_overdue=partial(sweep, overdue.sweep, every=OVERDUE_SECONDS),
+            )
         )
-        stack.callback(rollouts.let_go)
+        stack.callback(hands.let_go)
         yield
 
 

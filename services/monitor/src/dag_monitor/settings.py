@@ -20,7 +20,11 @@ class Settings(ServiceSettings):
         parse=seconds,
     )
     sweep_seconds: float = variable(
-        "DAG_SWEEP_SECONDS", "seconds between looks at the to-do list", default=15.0, parse=seconds
+        "DAG_SWEEP_SECONDS",
+        "seconds between looks for rollouts that nobody has in hand: with 1, one is taken up within 5 s of the silent "
+        "death of its monitor (what is overdue is looked for every 15 s in any case)",
+        default=1.0,
+        parse=seconds,
     )
     health_host: str = variable("DAG_HEALTH_HOST", "where the health pages are served", default="127.0.0.1")
     health_port: int = variable("DAG_HEALTH_PORT", "port of the health pages; 0: none", default=0, parse=whole)

@@ -6,8 +6,9 @@ with the log. They are the only derived state that decisions may read.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from dag_common.contracts.events import DeploymentId
 from dag_common.store.database import Connection
@@ -65,11 +66,20 @@ async def to_watch(connection: Connection) -> list[WatchEntry]:
     return [WatchEntry(**row) for row in await connection.fetch(statement("to_watch"))]
 
 
-async def touch_watches(connection: Connection, deployment_ids: Collection[DeploymentId]) -> None:
-    """Say that these rollouts are in hand, so that no sweep wakes them."""
-    await connection.execute(statement("touch_watches"), list(deployment_ids))
+async def touch_watches(
+    connection: Connection, held: Mapping[DeploymentId, datetime | None]
+) -> dict[DeploymentId, datetime]:
+    """Say that these rollouts are in hand, each with the touch that was ours last (None: take it, whoever has it).
+
+    Returns the touches that count now. What is missing has ended, or somebody else touched it since: it is theirs.
+    """
+    rows = await connection.fetch(statement("touch_watches"), list(held), list(held.values()))
+    return {row["deployment_id"]: row["touched_at"] for row in rows}
 
 
-async def claim_stale_watches(connection: Connection, *, older_than: float, limit: int = 100) -> list[WatchEntry]:
-    """Rollouts that nobody touched for `older_than` seconds; touches them, so that one sweeper wakes each."""
-    return [WatchEntry(**row) for row in await connection.fetch(statement("claim_stale_watches"), older_than, limit)]
+async def claim_stale_watches(
+    connection: Connection, *, older_than: float, limit: int, except_for: Collection[DeploymentId] = ()
+) -> list[WatchEntry]:
+    """Rollouts that nobody touched for `older_than` seconds; touches them, so that one sweeper takes each."""
+    rows = await connection.fetch(statement("claim_stale_watches"), older_than, limit, list(except_for))
+    return [WatchEntry(**row) for row in rows]

@@ -70,6 +70,12 @@ def deadline(state: Deployment, target: RolloutTarget) -> datetime | None:
     return None if state.pushed_at is None else state.pushed_at + timedelta(seconds=target.timeout_seconds)
 
 
+def last_deadline(state: Deployment) -> datetime | None:
+    """When the time of every target is over and the deployment has to have ended; None before the push."""
+    targets = state.requested.targets if state.requested else ()
+    return max((end for target in targets if (end := deadline(state, target))), default=state.pushed_at)
+
+
 def due(state: Deployment, now: datetime) -> tuple[RolloutTarget, ...]:
     """The open targets whose time is over."""
     ends = ((target, deadline(state, target)) for target in open_targets(state))

@@ -9,6 +9,7 @@ from dag_common.contracts.codec import decode
 from dag_common.contracts.envelope import Recorded
 from dag_common.contracts.events import ChartPushed, DeploymentId
 from dag_common.domain.deployment import Deployment
+from dag_common.errors import Unreadable
 from dag_common.store import event_log
 from dag_common.store.database import Database
 from dag_monitor.domain.expectation import Introduced, Knowledge, Later, Relation
@@ -65,9 +66,6 @@ class PushHistory:
             introduced=await self._introduced(deployment),
         )
 
-    def _after(self, position: int, pushed: ChartPushed) -> list[Push]:
-        return [push for push in self._pushes if push.position > position and _same_lane(push, pushed)]
-
     async def _catch_up(self, position: int) -> None:
         """Share a look that has not begun: one that has begun may have missed what the caller already saw."""
         self._wanted = position if self._wanted is None else min(position, self._wanted)
@@ -81,7 +79,7 @@ class PushHistory:
             if wanted is not None and (self._from < 0 or wanted < self._from):
                 self._pushes, self._from, self._to = [], wanted, wanted
             while page := await self._page():
-                self._pushes += [_push(record) for record in page]
+                self._pushes += [push for record in page if (push := _push(record))]
                 self._to = page[-1].position
             if len(self._pushes) > KEPT:
                 self._from = self._pushes[-KEPT].position
@@ -109,13 +107,17 @@ class PushHistory:
             )
         for record in records:
             push = _push(record)
-            if _same_lane(push, pushed) and push.fact.path == pushed.path and not push.fact.unchanged:
+            if push and _same_lane(push, pushed) and push.fact.path == pushed.path and not push.fact.unchanged:
                 return Introduced(record.recorded_at, push.fact)
         return None
 
 
-def _push(record: Recorded) -> Push:
-    fact = decode(record)
+def _push(record: Recorded) -> Push | None:
+    """None for a push of a newer version of DAG: knowing less makes verdicts later, not wrong."""
+    try:
+        fact = decode(record)
+    except Unreadable:
+        return None
     assert isinstance(fact, ChartPushed)  # noqa: S101 - what the query asks for
     return Push(record.position, record.deployment_id, fact)
 
