@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from acceptance.harness import moments
-from acceptance.harness.interventions import forget_touches, purge_queue
+from acceptance.harness.interventions import purge_queue
 from acceptance.harness.scene import Build
 
 from dag_common.bus.amqp_topology import Topology
@@ -23,7 +23,6 @@ async def test_a_deployment_whose_message_an_operator_purged_ends_right(
     async with moment(scene, order):
         await until_relayed(scene.database_url, len(await scene.log.stream(order.deployment_id)))
         assert await purge_queue(amqp_url, Topology(amqp_namespace).name(queue)) == 1
-        await forget_touches(scene.database_url)
     journey = await scene.ci.follow(order).end()
     assert journey.status == "deployed", journey.story()
     assert len((await scene.auditor.check()).commits) == 1

@@ -16,11 +16,6 @@ async def cut_connections(database_url: str) -> int:
     return len(ended)
 
 
-async def forget_touches(database_url: str) -> None:
-    """A minute passes in which no monitor has any rollout in hand."""
-    await _fetch(database_url, "UPDATE dag.watch_todo SET touched_at = touched_at - interval '1 minute'")
-
-
 async def purge_queue(amqp_url: str, queue: str) -> int:
     """An operator empties a queue; returns how many messages are gone."""
     async with await aio_pika.connect(amqp_url) as connection:

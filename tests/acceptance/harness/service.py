@@ -12,8 +12,12 @@ from pathlib import Path
 from typing import Self
 
 import httpx
+from acceptance.harness import skewed
 from acceptance.harness.ports import free_port
 from servers.warden import Warden
+
+STEPPABLE_CLOCK = "ACCEPTANCE_STEPPABLE_CLOCK"
+"""A service whose environment has this variable can be told another time: see `Service.step_clock`."""
 
 READY_SECONDS = 40.0
 LAST_WORDS = 4_000
@@ -30,7 +34,11 @@ class Service:
         """Its API, if it has one, and its health pages."""
         own = {"DAG_DATA_DIR": str(directory / name), "DAG_HTTP_PORT": str(port), "DAG_HEALTH_PORT": str(port)}
         self._environment = {**_inherited(), **environment, **own}
-        self._module = module
+        self._clock = directory / f"{name}.clock"
+        self._command = ["-m", module]
+        if STEPPABLE_CLOCK in environment:
+            self.step_clock(0)
+            self._command = ["-P", skewed.__file__, str(self._clock), module]
         self._warden = warden
         self._process: Process | None = None
 
@@ -47,8 +55,7 @@ class Service:
             log.flush()
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-m",
-                self._module,
+                *self._command,
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -90,6 +97,12 @@ class Service:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http, asyncio.timeout(within):
             while await _readiness(http, self.url) != httpx.ConnectError.__name__:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.02)
+
+    def step_clock(self, seconds: int) -> None:
+        """Its wall clock shows so much more (or less) than the right time from now on."""
+        written = self._clock.with_suffix(".new")
+        written.write_text(str(seconds))
+        written.replace(self._clock)
 
     def freeze(self) -> None:
         """SIGSTOP: it stands still, as in a long pause of its machine, and keeps its connections."""
