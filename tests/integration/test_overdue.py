@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import msgspec
 import pytest
 from examples import PUSHED, TARGET, fresh_id, new, requested
+from newer_version import append_unreadable
 from structlog.testing import capture_logs
 
 from dag_common.contracts.events import DeploymentId, RolloutProgressed, RolloutTarget
@@ -14,7 +14,6 @@ from dag_common.domain.deployment import Deployment
 from dag_common.store import event_log
 from dag_common.store.clock import LogClock
 from dag_common.store.database import Database
-from dag_common.store.statements import statement
 from dag_common.store.streams import Streams
 from dag_monitor.handlers.overdue import GRACE, Overdue
 from dag_monitor.handlers.unread import Unread
@@ -85,14 +84,6 @@ async def test_what_is_over_once_is_not_swept_again(database: Database, sweeper:
     assert (await sweeper.after(2 * LONG, deployment_id)).version == ended.version
 
 
-async def happen_in_a_newer_version(database: Database, deployment_id: DeploymentId) -> None:
-    """An event is appended whose type this code does not know."""
-    row = event_log._row(new(deployment_id, 3, RolloutProgressed(target=NOBODYS.id, message="dreaming")))
-    batch = msgspec.json.encode([row | {"type": "rollout.dreamt"}]).decode()
-    async with database.transaction() as connection:
-        await connection.execute(statement("append_events"), batch)
-
-
 @pytest.mark.parametrize("known", [True, False], ids=["while it is watched", "before it was seen"])
 async def test_a_stream_of_a_newer_version_holds_up_no_other_and_is_told_once(
     database: Database, sweeper: Sweeper, *, known: bool
@@ -100,7 +91,8 @@ async def test_a_stream_of_a_newer_version_holds_up_no_other_and_is_told_once(
     newer, plain = await push(database, NOBODYS), await push(database, NOBODYS)
     if known:
         await sweeper.after(timedelta(0), plain)
-    await happen_in_a_newer_version(database, newer)
+    dreamt = new(newer, 3, RolloutProgressed(target=NOBODYS.id, message="dreaming"))
+    await append_unreadable(database, dreamt, type="rollout.dreamt")
     with capture_logs() as logs:
         assert (await sweeper.after(LONG, plain)).ended
         await sweeper.after(2 * LONG, plain)

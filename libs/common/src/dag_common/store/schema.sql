@@ -68,13 +68,13 @@ CREATE TABLE dag.push_todo (
 CREATE INDEX push_todo_lane ON dag.push_todo (repository, branch, position);
 COMMENT ON TABLE dag.push_todo IS 'Written only by dag.append_events: deployment.requested puts in, chart.pushed and an end take out.';
 
--- What is still to be watched; touched_at tells when a monitor last had it in hand.
+-- What is still to be watched; touched_at tells when a monitor last had it in hand. Touches are many: nothing indexes them, and
+-- pages have room, so that they are updates in place.
 CREATE TABLE dag.watch_todo (
     deployment_id uuid CONSTRAINT watch_todo_deployment PRIMARY KEY,
     position bigint NOT NULL,
     touched_at timestamptz NOT NULL
-);
-CREATE INDEX watch_todo_touched ON dag.watch_todo (touched_at);
+) WITH (fillfactor = 40);
 COMMENT ON TABLE dag.watch_todo IS 'Entries written only by dag.append_events: chart.pushed puts in, an end takes out. Monitors touch them.';
 
 -- An event puts an entry on a to-do list or takes it out, whoever appends it.
