@@ -21,7 +21,7 @@ async def build(
 ) -> AsyncIterator[Build]:
     """`await build(environments=2, repositories=1)`: a scene of the test's own; see `Landscape.of`.
 
-    `variables` are added to every process's environment.
+    `variables` are added to every process's environment; `database` is one that is not the migrated one.
     """
     async with AsyncExitStack() as stack:
 
@@ -31,9 +31,13 @@ async def build(
             repositories: int = 1,
             unwatched: int = 0,
             variables: Mapping[str, str] | None = None,
+            database: str = "",
         ) -> Scene:
             ground = Ground(
-                directory=tmp_path, database_url=database_url, amqp_url=amqp_url, amqp_namespace=amqp_namespace
+                directory=tmp_path,
+                database_url=database or database_url,
+                amqp_url=amqp_url,
+                amqp_namespace=amqp_namespace,
             )
             request.node.stash[SCENES] = [tmp_path / "dag"]
             landscape = Landscape.of(environments=environments, repositories=repositories, unwatched=unwatched)

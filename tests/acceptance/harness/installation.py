@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from acceptance.harness.past import TODAY, Code
 from acceptance.harness.service import Service
 from servers.warden import Warden
 
@@ -32,17 +33,18 @@ class Installation:
         """Every process."""
         return [service for kind in KINDS for service in self.services[kind]]
 
-    async def start(self, **counts: int) -> None:
+    async def start(self, *, code: Code = TODAY, **counts: int) -> None:
         """Start so many of each kind (`gateway=2`), all at once, and wait until all are ready."""
-        fresh = [self.add(kind) for kind, count in counts.items() for _ in range(count)]
+        fresh = [self.add(kind, code=code) for kind, count in counts.items() for _ in range(count)]
         for service in fresh:
             await service.start()
         await asyncio.gather(*(service.ready() for service in fresh))
 
-    def add(self, kind: str) -> Service:
+    def add(self, kind: str, *, code: Code = TODAY) -> Service:
         """One more process of a kind, not started."""
         same = self.services[kind]
-        service = Service(f"{kind}-{len(same) + 1}", f"dag_{kind}", self._environment, self.directory, self._warden)
+        name, environment = f"{kind}-{len(same) + 1}{code.mark}", {**self._environment, **code.variables}
+        service = Service(name, f"dag_{kind}", environment, self.directory, self._warden)
         same.append(service)
         return service
 
