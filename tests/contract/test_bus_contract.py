@@ -84,6 +84,22 @@ async def test_one_consumer_gets_the_messages_in_the_order_they_were_published(b
     assert got == sent
 
 
+async def test_who_takes_nothing_more_gives_back_what_it_did_not_take_and_settles_what_it_did(bus: Bus) -> None:
+    first, second, third = message(), message(), message()
+    async with bus.consume(PUSHER_QUEUE, prefetch=2) as leaving:
+        await bus.publish([first, second])
+        taken = await soon(leaving)
+        await leaving.stop()
+        await bus.publish([third])
+        async with bus.consume(PUSHER_QUEUE, prefetch=3) as staying:
+            assert {(await soon(staying)).message.id for _ in range(2)} == {second.id, third.id}
+            await taken.ack()
+            assert await nothing_more(leaving)
+    async with bus.consume(PUSHER_QUEUE, prefetch=3) as deliveries:
+        assert {(await soon(deliveries)).message.id for _ in range(2)} == {second.id, third.id}
+        assert await nothing_more(deliveries)
+
+
 async def test_competing_consumers_get_each_message_once(bus: Bus) -> None:
     sent = [message() for _ in range(60)]
     got: list[str] = []

@@ -139,7 +139,7 @@ async def test_stopping_lets_the_handler_at_work_finish_and_gives_the_rest_back(
         await asyncio.sleep(0)
         assert not task.done()
         may_end.set()
-    assert await what_is_left(bus) == [("id-2", 2)]
+    assert await what_is_left(bus) == [("id-2", 1)]
 
 
 async def test_a_handler_that_does_not_end_in_time_is_cut_and_its_message_comes_again() -> None:

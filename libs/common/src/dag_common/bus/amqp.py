@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import ChannelInvalidStateError
 
-from dag_common.bus.amqp_consumer import Subscription, subscribed
+from dag_common.bus.amqp_consumer import Standing, Subscription, subscribed
 from dag_common.bus.amqp_link import Link, mapped_errors
 from dag_common.bus.amqp_publisher import Publisher
 from dag_common.bus.amqp_topology import SETTLE_SECONDS, Topology
@@ -66,11 +66,30 @@ class AmqpDelivery:
             await self._publisher.to_queue(DEAD_LETTERS, to_dead_letter(letter))
             await self.ack()
 
+    async def give_back(self) -> None:
+        """Let somebody else have it."""
+        with suppress(Unavailable), mapped_errors():
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._incoming.reject(requeue=True)
+
     def _in_hand(self) -> bool:
         try:
             return not self._incoming.channel.is_closed
         except ChannelInvalidStateError:
             return False
+
+
+class AmqpDeliveries(Arrivals[AmqpDelivery]):
+    """A work queue's messages as they come."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__()
+        self._standing = standing
+
+    async def stop(self) -> None:
+        """Take nothing more."""
+        await self._standing.stop()
+        await asyncio.gather(*(delivery.give_back() for delivery in self.drop()))
 
 
 class AmqpBus:
@@ -99,9 +118,10 @@ class AmqpBus:
         await self._publisher.to_queue(queue, to_amqp(message))
 
     @asynccontextmanager
-    async def consume(self, queue: str, *, prefetch: int) -> AsyncIterator[AsyncIterator[AmqpDelivery]]:
+    async def consume(self, queue: str, *, prefetch: int) -> AsyncIterator[AmqpDeliveries]:
         """Compete for a work queue's messages."""
-        arrivals: Arrivals[AmqpDelivery] = Arrivals()
+        standing = Standing()
+        deliveries = AmqpDeliveries(standing)
 
         async def prepare(channel: AbstractChannel) -> AbstractQueue:
             await channel.set_qos(prefetch, timeout=SETTLE_SECONDS)
@@ -110,10 +130,10 @@ class AmqpBus:
 
         def receive(incoming: AbstractIncomingMessage) -> None:
             message, attempt = from_amqp(incoming), attempt_of(incoming)
-            arrivals.put(AmqpDelivery(message, attempt, queue, incoming, self._publisher))
+            deliveries.put(AmqpDelivery(message, attempt, queue, incoming, self._publisher))
 
-        async with subscribed(self._link, Subscription(queue, prepare, receive, arrivals.drop)):
-            yield arrivals
+        async with subscribed(self._link, Subscription(queue, prepare, receive, deliveries.drop), standing):
+            yield deliveries
 
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[AsyncIterator[Message | None]]:

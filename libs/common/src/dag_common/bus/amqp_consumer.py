@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 
-from dag_common.bus.amqp_link import Link
+from dag_common.bus.amqp_link import Link, mapped_errors
+from dag_common.bus.amqp_topology import SETTLE_SECONDS
 from dag_common.errors import Unavailable
 from dag_common.runtime.lifecycle import backoff
 
@@ -27,15 +28,38 @@ class Subscription:
     name: str
     prepare: Callable[[AbstractChannel], Awaitable[AbstractQueue]]
     receive: Callable[[AbstractIncomingMessage], None]
-    lost: Callable[[], None]
+    lost: Callable[[], object]
     acknowledged: bool = True
     """False: the broker counts a message as done when it is sent."""
 
 
+class Standing:
+    """A subscription that stands until it is stopped, or its block ends."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._cancel: Callable[[], Awaitable[object]] | None = None
+
+    async def stop(self) -> None:
+        """Let the broker send nothing more. The channel stays, so that messages in hand can be answered."""
+        self.stopped = True
+        if self._cancel is not None:
+            with suppress(Unavailable), mapped_errors():
+                async with asyncio.timeout(SETTLE_SECONDS):
+                    await self._cancel()
+
+    async def started(self, cancel: Callable[[], Awaitable[object]]) -> None:
+        """Remember how to cancel the consumer that just started."""
+        self._cancel = cancel
+        if self.stopped:
+            await self.stop()
+
+
 @asynccontextmanager
-async def subscribed(link: Link, subscription: Subscription) -> AsyncIterator[None]:
+async def subscribed(link: Link, subscription: Subscription, standing: Standing | None = None) -> AsyncIterator[None]:
     """Keep the subscription standing for the block; leaving it closes its channel, which gives messages back."""
-    task = asyncio.create_task(_keep(link, subscription), name=f"consume {subscription.name}")
+    keeping = _keep(link, subscription, standing or Standing())
+    task = asyncio.create_task(keeping, name=f"consume {subscription.name}")
     try:
         yield
     finally:
@@ -43,13 +67,13 @@ async def subscribed(link: Link, subscription: Subscription) -> AsyncIterator[No
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _keep(link: Link, subscription: Subscription) -> None:
+async def _keep(link: Link, subscription: Subscription, standing: Standing) -> None:
     attempt = 0
-    while True:
+    while not standing.stopped:
         reason = "the channel was closed"
         try:
             async with link.channel() as channel:
-                ended = await _consume(channel, subscription)
+                ended = await _consume(channel, subscription, standing)
                 attempt = 0
                 log.info("consumer_started", queue=subscription.name)
                 await ended.wait()
@@ -61,7 +85,7 @@ async def _keep(link: Link, subscription: Subscription) -> None:
         await asyncio.sleep(backoff(attempt))
 
 
-async def _consume(channel: AbstractChannel, subscription: Subscription) -> asyncio.Event:
+async def _consume(channel: AbstractChannel, subscription: Subscription, standing: Standing) -> asyncio.Event:
     """Start consuming; the event tells when the channel is gone or the broker cancelled us (the queue was deleted)."""
     ended = asyncio.Event()
 
@@ -72,5 +96,6 @@ async def _consume(channel: AbstractChannel, subscription: Subscription) -> asyn
     underlay = await channel.get_underlay_channel()
     underlay.on_consumer_cancel_callbacks.add(lambda _: ended.set())
     queue = await subscription.prepare(channel)
-    await queue.consume(receive, no_ack=not subscription.acknowledged)
+    tag = await queue.consume(receive, no_ack=not subscription.acknowledged)
+    await standing.started(lambda: queue.cancel(tag))
     return ended

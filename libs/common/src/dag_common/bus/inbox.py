@@ -21,10 +21,9 @@ class Arrivals(Generic[Item]):
         """Add an item."""
         self._items.put_nowait(item)
 
-    def drop(self) -> None:
-        """Forget what was not taken yet."""
-        while not self._items.empty():
-            self._items.get_nowait()
+    def drop(self) -> list[Item]:
+        """Forget what was not taken yet; returns it."""
+        return [self._items.get_nowait() for _ in range(self._items.qsize())]
 
     def __aiter__(self) -> Arrivals[Item]:
         return self

@@ -107,11 +107,22 @@ class _WorkQueue:
             consumer.unsettled[waiting.number] = delivery
             consumer.inbox.put(delivery)
 
-    def take_back(self, consumer: _Consumer) -> None:
-        """A consumer leaves: what it held goes back to its place, as the next attempt."""
-        self.consumers.remove(consumer)
-        again = [_Waiting(d.waiting.number, d.attempt + 1, d.message) for d in consumer.unsettled.values()]
-        consumer.unsettled.clear()
+    def stop(self, consumer: _Consumer) -> None:
+        """A consumer takes nothing more: what it has not taken yet goes back."""
+        if consumer in self.consumers:
+            self.consumers.remove(consumer)
+            self.take_back(consumer, consumer.inbox.drop())
+
+    def leave(self, consumer: _Consumer) -> None:
+        """A consumer leaves: all it held goes back."""
+        self.stop(consumer)
+        self.take_back(consumer, list(consumer.unsettled.values()))
+
+    def take_back(self, consumer: _Consumer, deliveries: list[LocalDelivery]) -> None:
+        """Messages return to their places, as the next attempts."""
+        again = [_Waiting(d.waiting.number, d.attempt + 1, d.message) for d in deliveries]
+        for delivery in deliveries:
+            del consumer.unsettled[delivery.waiting.number]
         self.waiting = deque(sorted([*again, *self.waiting]))
         self.hand_out()
 
@@ -121,6 +132,24 @@ class _WorkQueue:
             if len(self.consumers[-1].unsettled) < self.consumers[-1].prefetch:
                 return self.consumers[-1]
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDeliveries:
+    """A work queue's messages as they come."""
+
+    queue: _WorkQueue
+    consumer: _Consumer
+
+    def __aiter__(self) -> LocalDeliveries:
+        return self
+
+    async def __anext__(self) -> LocalDelivery:
+        return await anext(self.consumer.inbox)
+
+    async def stop(self) -> None:
+        """Take nothing more."""
+        self.queue.stop(self.consumer)
 
 
 class LocalBus:
@@ -147,16 +176,16 @@ class LocalBus:
         self._queues[queue].put(message)
 
     @asynccontextmanager
-    async def consume(self, queue: str, *, prefetch: int) -> AsyncIterator[AsyncIterator[LocalDelivery]]:
+    async def consume(self, queue: str, *, prefetch: int) -> AsyncIterator[LocalDeliveries]:
         """Compete for a queue's messages."""
         consumer = _Consumer(prefetch)
         work = self._queues[queue]
         work.consumers.append(consumer)
         work.hand_out()
         try:
-            yield consumer.inbox
+            yield LocalDeliveries(work, consumer)
         finally:
-            work.take_back(consumer)
+            work.leave(consumer)
 
     @asynccontextmanager
     async def follow(self) -> AsyncIterator[AsyncIterator[Message | None]]:

@@ -54,6 +54,19 @@ class Delivery(Protocol):
         """Cannot be handled: the message goes to the dead letters. Raises `Unavailable` as `retry` does."""
 
 
+class Deliveries(Protocol):
+    """Messages as they come. They outlive lost connections (what is unsettled comes again) and do not end."""
+
+    def __aiter__(self) -> AsyncIterator[Delivery]:
+        """Itself."""
+
+    async def __anext__(self) -> Delivery:
+        """The next message."""
+
+    async def stop(self) -> None:
+        """Take nothing more: what came and was not taken goes back now; what was taken can still be settled."""
+
+
 class Bus(Protocol):
     """Publish with confirms, consume from shared queues, follow everything."""
 
@@ -66,10 +79,9 @@ class Bus(Protocol):
     async def send(self, queue: str, message: Message) -> None:
         """Publish straight to one work queue, confirmed. Raises `Unavailable`."""
 
-    def consume(self, queue: str, *, prefetch: int) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
+    def consume(self, queue: str, *, prefetch: int) -> AbstractAsyncContextManager[Deliveries]:
         """Compete for a work queue's messages; at most `prefetch` are unsettled at once.
 
-        The iterator outlives lost connections (unsettled messages come again) and does not end by itself.
         Leaving the context gives unsettled messages back.
         """
 

@@ -48,6 +48,7 @@ class Receiver:
                     in_hand.add(task)
                     task.add_done_callback(in_hand.discard)
             finally:
+                await deliveries.stop()
                 await self._drain(in_hand)
 
     async def _drain(self, in_hand: set[asyncio.Task[None]]) -> None:
