@@ -12,11 +12,10 @@ Environment:
 
 from __future__ import annotations
 
-import sys
-
+from dag_common.runtime.lifecycle import leave
 from dag_common.runtime.service import main
 from dag_gateway.bootstrap import run_gateway
 from dag_gateway.settings import Settings
 
 if __name__ == "__main__":
-    sys.exit(main("gateway", __doc__ or "", Settings, run_gateway))
+    leave(main("gateway", __doc__ or "", Settings, run_gateway))

@@ -12,11 +12,10 @@ Environment:
 
 from __future__ import annotations
 
-import sys
-
+from dag_common.runtime.lifecycle import leave
 from dag_common.runtime.service import main
 from dag_monitor.bootstrap import run_monitor
 from dag_monitor.settings import Settings
 
 if __name__ == "__main__":
-    sys.exit(main("monitor", __doc__ or "", Settings, run_monitor))
+    leave(main("monitor", __doc__ or "", Settings, run_monitor))

@@ -12,11 +12,10 @@ Environment:
 
 from __future__ import annotations
 
-import sys
-
+from dag_common.runtime.lifecycle import leave
 from dag_common.runtime.service import main
 from dag_pusher.bootstrap import run_pusher
 from dag_pusher.settings import Settings
 
 if __name__ == "__main__":
-    sys.exit(main("pusher", __doc__ or "", Settings, run_pusher))
+    leave(main("pusher", __doc__ or "", Settings, run_pusher))

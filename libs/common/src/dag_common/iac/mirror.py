@@ -25,6 +25,7 @@ T = TypeVar("T")
 _TIP: Final = "refs/dag/tip"
 _FORK: Final = "refs/dag/fork"
 _PUSH: Final = "refs/dag/push"
+CLOSE_SECONDS: Final = 1.0
 _THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="git")
 """Network calls block for as long as a server is silent, so they do not take the event loop's own few threads."""
 
@@ -109,11 +110,14 @@ class Mirror:
         return await asyncio.shield(_retrieved(asyncio.create_task(self._push(commit, expected))))
 
     async def close(self) -> None:
-        """Let go of the directory after what is under way has ended."""
-        async with self._turn:
-            if self._slot is not None:
-                self._slot.release()
-                self._slot = None
+        """Let go of the directory; if a silent server keeps it in use, it is let go of by the end of the process."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS), self._turn:
+                if self._slot is not None:
+                    self._slot.release()
+                    self._slot = None
+        except TimeoutError:
+            log.warning("mirror_left_in_use", url=self.url)
 
     async def _look(self) -> Upstream:
         async with self._turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -33,8 +34,7 @@ class Mirrors:
 
     async def close(self) -> None:
         """Let go of every copy; they stay on disk and are used again."""
-        for mirror in self._open.values():
-            await mirror.close()
+        await asyncio.gather(*(mirror.close() for mirror in self._open.values()))
         self._open.clear()
 
     def _access(self, repository: str) -> Access:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import structlog
 import uvloop
@@ -20,11 +24,18 @@ BACKOFF_CAP_SECONDS = 10.0
 HEALTHY_SECONDS = 30.0
 """A loop that ran this long starts its backoff anew."""
 
+LETTING_GO_SECONDS = 2.0
+"""After a second signal, whatever does not let go in this time is left as it is."""
+
+INTERRUPTED = 130
+"""The exit code of a process that did not finish what was in hand."""
+
 
 def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
     """Run `main(stop)`; SIGTERM and SIGINT set `stop`, a second one ends the process at once. Returns the exit code.
 
-    A `DagError` on the way up is told in its own words, without a traceback.
+    A `DagError` on the way up is told in its own words, without a traceback; what is `Unavailable` to a process that
+    was told to stop is no failure.
     """
     try:
         uvloop.run(_main(main))
@@ -32,22 +43,37 @@ def run(main: Callable[[asyncio.Event], Awaitable[None]]) -> int:
         log.error("start_failed", reason=exc.message)  # noqa: TRY400 - a refusal to start needs no traceback
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
-        return 130
+        return INTERRUPTED
     return 0
 
 
 async def _main(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     stop = asyncio.Event()
     task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
         if stop.is_set() and task is not None:
             task.cancel()
+            loop.call_later(LETTING_GO_SECONDS, leave, INTERRUPTED)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
-    await main(stop)
+        loop.add_signal_handler(number, on_signal)
+    try:
+        await main(stop)
+    except Unavailable as exc:
+        if not stop.is_set():
+            raise
+        log.warning("stopped_without", reason=exc.message)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process whatever its threads do: one that waits in a C library for a silent server cannot be stopped."""
+    atexit._run_exitfuncs()  # noqa: SLF001 - os._exit leaves them out, and they tidy up
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def backoff(attempt: int, *, first: float = 0.5, cap: float = BACKOFF_CAP_SECONDS) -> float:

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 KEEP_ALIVE_SECONDS: Final = 75
 """Longer than the 60 s after which common load balancers let go of an idle connection, so that they are the first."""
 
+LAST_WORDS_SECONDS: Final = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -37,9 +39,11 @@ class Server(uvicorn.Server):
         self._drain = drain
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, close the streams, finish what is under way."""
+        """Stop accepting, close the streams, finish what is under way; what takes too long is cancelled and says so."""
         self._drain()
         await super().shutdown(sockets)
+        if cancelled := set(self.server_state.tasks):
+            await asyncio.wait(cancelled, timeout=LAST_WORDS_SECONDS)
 
 
 async def serve(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dag_common.errors import Unavailable
 from dag_common.runtime.clock import monotonic
 from dag_common.runtime.ids import new_event_id, new_traceparent
 from dag_gateway.http.problems import problem
@@ -28,6 +30,9 @@ _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 _BOUND_LATER: Final = ("app", "job_id", "branch", "environment", "deployment_id", "problem")
 """Bound below us; a pipelined request begins in its predecessor's context (uvicorn, httptools_impl.py)."""
+
+CUT_SHORT: Final = Unavailable("This gateway is shutting down; send the request again")
+"""The only one who cancels a request is the server, when the time to drain is over."""
 
 QUIET: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -63,6 +68,10 @@ class Telemetry:
         with structlog.contextvars.bound_contextvars(request_id=trace.request_id, trace_id=trace.traceparent[3:35]):
             try:
                 await self._app(scope, exchange.receive, exchange.send)
+            except asyncio.CancelledError:
+                if exchange.status is None:
+                    await problem(CUT_SHORT)(scope, exchange.receive, exchange.send)
+                raise
             except Exception as exc:
                 log.exception("request_failed")
                 if exchange.status is None:
