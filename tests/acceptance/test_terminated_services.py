@@ -40,7 +40,7 @@ async def test_a_terminated_pusher_finishes_the_push_in_hand(build: Build) -> No
     order = scene.ci.order("env-00")
     async with pushing(scene, order):
         ending = asyncio.create_task(scene.dag.one("pusher").terminate())
-        await scene.dag.one("pusher").silent()
+        await scene.dag.one("pusher").said("stop_requested")
     assert await ending == 0
     journey = await scene.ci.follow(order).end()
     assert journey.status == "deployed", journey.story()

@@ -83,7 +83,7 @@ async def run_monitor(settings: Settings, stop: asyncio.Event) -> None:
     async with foundation(settings) as base:
         health = Health({"database": base.database.ping, "broker": base.bus.ping})
         async with (
-            monitor(settings, database=base.database, bus=base.bus, registry=base.registry.current),
             serve_health(health, settings.health_host, settings.health_port),
+            monitor(settings, database=base.database, bus=base.bus, registry=base.registry.current),
         ):
             await stop.wait()

@@ -50,8 +50,9 @@ async def pusher(
             concurrency=settings.lanes_at_once,
             drain_seconds=settings.drain_seconds,
         )
-        sweeping = partial(sweep, lanes.drain_all, every=settings.sweep_seconds)
+        sweeping = partial(sweep, lanes.drain_all, every=settings.sweep_seconds, drain_seconds=settings.drain_seconds)
         await stack.enter_async_context(background(push_receiver=receiver.run, push_sweep=sweeping))
+        stack.callback(lanes.let_go)
         yield
 
 
@@ -60,8 +61,8 @@ async def run_pusher(settings: Settings, stop: asyncio.Event) -> None:
     async with foundation(settings) as base:
         health = Health({"database": base.database.ping, "broker": base.bus.ping})
         async with (
-            pusher(settings, database=base.database, bus=base.bus, registry=base.registry.current),
             serve_health(health, settings.health_host, settings.health_port),
+            pusher(settings, database=base.database, bus=base.bus, registry=base.registry.current),
         ):
             await stop.wait()
 

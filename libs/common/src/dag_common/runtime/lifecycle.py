@@ -53,6 +53,7 @@ async def _main(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
 
     def on_signal() -> None:
+        log.info("stop_requested", again=stop.is_set())
         if stop.is_set() and task is not None:
             task.cancel()
             loop.call_later(LETTING_GO_SECONDS, leave, INTERRUPTED)

@@ -40,6 +40,11 @@ class Lanes:
         self._database = database
         self._batch = batch
         self._turns = asyncio.Semaphore(at_once)
+        self._letting_go = False
+
+    def let_go(self) -> None:
+        """Begin no further batch: this process is about to stop, and what waits is left to others."""
+        self._letting_go = True
 
     async def when_deployment_requested_drain_its_lane(self, message: Message) -> None:
         """Handle a wake-up. It may come late, twice or for a list that is empty by now."""
@@ -51,10 +56,12 @@ class Lanes:
         """Push until nothing waits, or return at once if somebody else drains this lane.
 
         Returning is safe then: the holder looks at the list once more after letting go of the lock, and keeps
-        its own message unacknowledged until it did.
+        its own message unacknowledged until it did. Raises `Unavailable` if something is left to others.
         """
         async with self._turns:
             while await self._waiting(lane):
+                if self._letting_go:
+                    raise Unavailable("this pusher is about to stop")
                 async with try_lock(self._database, lane.lock_name) as lock:
                     if lock is None:
                         return
@@ -73,7 +80,7 @@ class Lanes:
 
     async def _drain_locked(self, lane: Lane, lock: Lock) -> None:
         races = 0
-        while not lock.lost.is_set() and (entries := await self._waiting(lane)):
+        while not (self._letting_go or lock.lost.is_set()) and (entries := await self._waiting(lane)):
             try:
                 if not await self._batch.push(lane, entries):
                     raise Unavailable(f"nothing that waits for {lane.repository}:{lane.branch} can be pushed here")
