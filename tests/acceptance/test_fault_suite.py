@@ -22,7 +22,9 @@ def wanted() -> tuple[list[int], Size]:
     if last:
         seeds = list(range(seeds[0], int(last) + 1))
     deployments = int(os.environ.get("DAG_FAULT_DEPLOYMENTS", "40"))
-    return seeds, Size(deployments=deployments, at_once=16 if deployments > 100 else 8)
+    return seeds, Size(deployments=deployments) if deployments > 100 else Size(
+        deployments=deployments, at_once=8, rounds=1
+    )
 
 
 SEEDS, SIZE = wanted()

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-from acceptance.faults.storm import Storm, Strike, until
+from acceptance.faults.storm import ENDS_WITHIN, Storm, Strike, until
 from acceptance.harness.interventions import purge_queue, waiting_in
 
 from dag_common.contracts.topology import MONITOR_QUEUE, PUSHER_QUEUE
@@ -59,7 +59,7 @@ async def broker_silent(storm: Storm, draw: random.Random) -> int:
 
 
 async def queue_purged(storm: Storm, draw: random.Random) -> int:
-    """An operator empties a queue in which something waits, because nobody is there to take it."""
+    """An operator empties a queue in which a deployment waits, because nobody is there to take it."""
     kind, queue = draw.choice([("pusher", PUSHER_QUEUE), ("monitor", MONITOR_QUEUE)])
     services, url = storm.scene.dag.services[kind], storm.servers.broker.url
 
@@ -70,9 +70,12 @@ async def queue_purged(storm: Storm, draw: random.Random) -> int:
         for service in services:
             await until(f"{service.name} runs", lambda service=service: service.running)  # type: ignore[misc]
             await service.kill()
+        order = storm.scene.ci.order(storm.scene.outside.landscape.watched.environment)
+        await storm.scene.ci.submit(order)
         await until(f"something waits in {queue}", something_waits)
         purged = await purge_queue(url, queue)
     assert purged
+    await storm.scene.ci.follow(order).end(within=ENDS_WITHIN)
     return purged
 
 

@@ -25,6 +25,7 @@ def _killed(kind: str) -> Strike:
 def _terminated(kind: str) -> Strike:
     async def strike(storm: Storm, draw: random.Random) -> int:
         service = await storm.any_running(kind, draw)
+        await service.back(within=STRIKES_WITHIN)
         async with storm.supervisor.held_down(service):
             code = await service.terminate()
             assert code == 0, f"{service.name} ended with {code} when told to stop:\n{service.last_words()}"

@@ -33,7 +33,7 @@ class Size:
 
     deployments: int
     at_once: int = 16
-    rounds: int = 1
+    rounds: int = 2
 
 
 @dataclass(frozen=True, slots=True)

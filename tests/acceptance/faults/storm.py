@@ -18,6 +18,9 @@ from dag_common.errors import Unavailable
 STRIKES_WITHIN = 60.0
 """Seconds in which a fault must have met somebody: there is always traffic."""
 
+ENDS_WITHIN = 240.0
+"""Seconds in which a deployment must have ended, whatever strikes meanwhile."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storm:

@@ -6,10 +6,10 @@ import asyncio
 import random
 from collections.abc import Callable
 
+from acceptance.faults.storm import ENDS_WITHIN
 from acceptance.harness.ci import AGAIN, Order
 from acceptance.harness.scene import Scene
 
-ENDS_WITHIN = 240.0
 FOREIGN_SECONDS = 1.0
 
 

@@ -68,6 +68,11 @@ class Landscape:
         """The IaC repositories' names."""
         return tuple(sorted({place.repository for place in self.places}))
 
+    @property
+    def watched(self) -> Place:
+        """One whose rollouts are watched."""
+        return next(place for place in self.places if place.watched)
+
     def place(self, environment: str) -> Place:
         """An environment's place."""
         return next(place for place in self.places if place.environment == environment)
