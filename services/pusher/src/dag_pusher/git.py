@@ -9,8 +9,9 @@ from typing import Final
 
 import pygit2
 
+from dag_common.charts.values import SIZE
 from dag_common.contracts.events import DeploymentId
-from dag_common.errors import Conflict, Invalid
+from dag_common.errors import Conflict, Invalid, TooLarge
 from dag_common.iac.damage import undamaged
 from dag_common.iac.mirror import Mirror, Tip, Upstream
 from dag_common.iac.tree import (
@@ -38,8 +39,6 @@ from dag_pusher.domain.plan import (
 
 SEARCHED_WITHOUT_BASE: Final = 1_000
 """Commits looked at for an earlier attempt whose base is not in the history (any more)."""
-
-_CHART_YAML_LIMIT: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +99,12 @@ def find_deployments(
     """The deployments whose commits lie between any of `bases` and `tip`, by the trailers.
 
     A base that is not in the local history (empty, or the history was rewritten) is replaced by a bound on the
-    number of commits.
+    number of commits. Ours are UTF-8; what others' commits say of their encoding may be anything.
     """
     found: dict[DeploymentId, CommitFound] = {}
     for base in dict.fromkeys(bases):
         for commit in _since(repository, base, tip):
-            trailers = read_trailers(commit.message)
+            trailers = read_trailers(commit.raw_message.decode("utf-8", "replace"))
             if trailers is not None:
                 deployment_id = DeploymentId(trailers.deployment_id)
                 found.setdefault(deployment_id, CommitFound(str(commit.id), trailers.chart_digest))
@@ -153,15 +152,15 @@ class _Builder:
         candidate = step.candidate
         if isinstance(step, AlreadyCommitted):
             return self._landed_before(step)
-        before = step.root
+        before = step.before if isinstance(step, Commit) else step.root
         if isinstance(step, Commit):
-            before = step.before
             self._tip = self._commit(step, waiting[candidate.deployment_id])
         unchanged = isinstance(step, Unchanged)
         return Landed(
             deployment_id=candidate.deployment_id,
             commit=self._tip,
             tree=str(candidate.content),
+            chart=self._chart_yaml(step.root, candidate),
             previous_chart=self._chart_yaml(before, candidate),
             unchanged=unchanged,
             settled=unchanged and self._base is not None and self._tip == self._base.commit,
@@ -169,10 +168,12 @@ class _Builder:
 
     def _landed_before(self, step: AlreadyCommitted) -> Landed:
         commit = self._repository[step.found.commit].peel(pygit2.Commit)
+        root = str(commit.tree.id)
         return Landed(
             deployment_id=step.candidate.deployment_id,
             commit=str(commit.id),
-            tree=find_directory(self._repository, str(commit.tree.id), step.candidate.path) or "",
+            tree=find_directory(self._repository, root, step.candidate.path) or "",
+            chart=self._chart_yaml(root, step.candidate),
             previous_chart=self._chart_yaml(str(commit.parents[0].tree.id) if commit.parents else None, step.candidate),
             unchanged=False,
             settled=True,
@@ -192,8 +193,8 @@ class _Builder:
         if root is None:
             return None
         try:
-            return read_file(self._repository, root, f"{candidate.path}/Chart.yaml", max_bytes=_CHART_YAML_LIMIT)
-        except Invalid:
+            return read_file(self._repository, root, f"{candidate.path}/Chart.yaml", max_bytes=SIZE)
+        except (Invalid, TooLarge):
             return None
 
 

@@ -33,6 +33,7 @@ class PushEntry:
     """A deployment that waits to be pushed; `position` is that of its `deployment.requested`.
 
     `superseded_by` is the newest deployment of the same environment that waits too and asks older ones to give way.
+    `waited` is for how many seconds, by the database's clock: the only one that every process shares.
     """
 
     deployment_id: DeploymentId
@@ -40,6 +41,7 @@ class PushEntry:
     repository: str
     branch: str
     superseded_by: DeploymentId | None = None
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

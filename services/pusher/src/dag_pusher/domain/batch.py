@@ -31,12 +31,13 @@ class WaitingChart:
 class Landed:
     """Where a deployment's chart stands: what `chart.pushed` needs. `settled`: it does so without this push.
 
-    `previous_chart` is the Chart.yaml it replaced (None: the path was used first).
+    `chart` is its Chart.yaml, `previous_chart` the one it replaced (None: the path was used first).
     """
 
     deployment_id: DeploymentId
     commit: str
     tree: str
+    chart: bytes | None
     previous_chart: bytes | None
     unchanged: bool
     settled: bool
@@ -54,4 +55,14 @@ class Batch:
     @property
     def needs_push(self) -> bool:
         """Whether there is a commit in it."""
-        return any(not landed.settled for landed in self.landed)
+        return bool(self.to_send)
+
+    @property
+    def to_send(self) -> tuple[Landed, ...]:
+        """What stands in the branch only after a push."""
+        return tuple(landed for landed in self.landed if not landed.settled)
+
+    @property
+    def settled(self) -> tuple[Landed, ...]:
+        """What stands in the branch whatever becomes of a push."""
+        return tuple(landed for landed in self.landed if landed.settled)

@@ -13,11 +13,13 @@ from dag_common.contracts.events import (
 from dag_common.errors import Invalid
 from dag_common.iac.access import commit_url
 from dag_pusher.domain.batch import Landed
+from dag_pusher.domain.message import one_line
 from dag_pusher.domain.plan import Problem
 
 
-def pushed(requested: DeploymentRequested, landed: Landed, chart_version: str) -> tuple[Event, ...]:
+def pushed(requested: DeploymentRequested, landed: Landed) -> tuple[Event, ...]:
     """The chart is in git; with nothing to watch, that is the end."""
+    chart_version = version_in(landed.chart)
     fact = ChartPushed(
         commit=landed.commit,
         commit_url=commit_url(requested.iac.url, landed.commit),
@@ -26,7 +28,7 @@ def pushed(requested: DeploymentRequested, landed: Landed, chart_version: str) -
         path=requested.iac.path,
         tree=landed.tree,
         chart_version=chart_version,
-        previous_chart_version=_version(landed.previous_chart),
+        previous_chart_version=version_in(landed.previous_chart),
         unchanged=landed.unchanged,
     )
     if requested.targets:
@@ -40,9 +42,17 @@ def failed(problem: Problem) -> tuple[Event, ...]:
     return (DeploymentFailed(stage="pushing", reason=problem.reason, message=problem.message),)
 
 
-def _version(chart_yaml: bytes | None) -> str:
-    """The version a Chart.yaml states; empty if there was none to read, which is nobody's fault here."""
+def rejected(words: str) -> tuple[Event, ...]:
+    """The git host refused the commit, for good, in these words."""
+    return failed(Problem("rejected", f"The git host rejected the push: {words}"))
+
+
+def version_in(chart_yaml: bytes | None) -> str:
+    """The version a Chart.yaml states; empty if there was none to read, which is nobody's fault here.
+
+    People may have written it: what the log's database cannot hold (control characters) is left out.
+    """
     try:
-        return str(read_yaml(chart_yaml or b"").get("version", ""))
+        return one_line(str(read_yaml(chart_yaml or b"").get("version", "")))
     except Invalid:
         return ""

@@ -27,7 +27,7 @@ class Batch(Protocol):
     """Pushes what waits at the head of a lane."""
 
     async def push(self, lane: Lane, entries: list[PushEntry]) -> bool:
-        """Deal with the entries; False if not one of them could be taken off the list."""
+        """Deal with the first entries; False if this code can read none of them."""
 
 
 class Lanes:
@@ -59,13 +59,14 @@ class Lanes:
         its own message unacknowledged until it did. Raises `Unavailable` if something is left to others.
         """
         async with self._turns:
-            while await self._waiting(lane):
+            unreadable = 0
+            while await self._waiting(lane, unreadable):
                 if self._letting_go:
                     raise Unavailable("this pusher is about to stop")
                 async with try_lock(self._database, lane.lock_name) as lock:
                     if lock is None:
                         return
-                    await self._drain_locked(lane, lock)
+                    unreadable = await self._drain_locked(lane, lock, unreadable)
 
     async def drain_all(self) -> None:
         """Drain every lane something waits in: at start and by the sweep, what no message woke."""
@@ -78,19 +79,21 @@ class Lanes:
             elif isinstance(result, BaseException):
                 log.error("lane_failed", repository=lane.repository, branch=lane.branch, exc_info=result)
 
-    async def _drain_locked(self, lane: Lane, lock: Lock) -> None:
+    async def _drain_locked(self, lane: Lane, lock: Lock, unreadable: int) -> int:
+        """Push what lies behind the position `unreadable`; returns up to where only a newer DAG can read the list."""
         races = 0
-        while not (self._letting_go or lock.lost.is_set()) and (entries := await self._waiting(lane)):
+        while not (self._letting_go or lock.lost.is_set()) and (entries := await self._waiting(lane, unreadable)):
             try:
                 if not await self._batch.push(lane, entries):
-                    raise Unavailable(f"nothing that waits for {lane.repository}:{lane.branch} can be pushed here")
+                    unreadable = entries[-1].position
                 races = 0
             except Conflict as exc:
                 races += 1
                 if races == RACES:
                     raise Unavailable(f"{races} lost races on {lane.repository}:{lane.branch}") from exc
                 await asyncio.sleep(backoff(races, first=0.05, cap=1.0))
+        return unreadable
 
-    async def _waiting(self, lane: Lane) -> list[PushEntry]:
+    async def _waiting(self, lane: Lane, after: int) -> list[PushEntry]:
         async with self._database.connection() as connection:
-            return await todo.to_push(connection, lane)
+            return await todo.to_push(connection, lane, after=after)
