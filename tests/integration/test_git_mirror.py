@@ -301,6 +301,21 @@ async def test_a_directory_that_cannot_be_written_is_told(host: GitHost, tmp_pat
         await mirror_of(host, tmp_path).fetch()
 
 
+async def test_a_directory_that_could_not_be_used_often_is_used_when_it_can_be(host: GitHost, tmp_path: Path) -> None:
+    await host.commit("iac", {"a": b"1"})
+    in_the_way = tmp_path / "mirrors" / "0"
+    in_the_way.parent.mkdir()
+    in_the_way.write_text("a file")
+    mirrored = mirror_of(host, tmp_path)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="mirror directory"):
+            await mirrored.fetch()
+    in_the_way.unlink()
+    assert await mirrored.fetch() is not None
+    assert slot(tmp_path).exists()
+    await mirrored.close()
+
+
 def test_a_mirror_that_is_never_used_opens_nothing(tmp_path: Path) -> None:
     mirror.Mirror("http://127.0.0.1:1/iac.git", "main", tmp_path / "mirrors", Access)
     assert not (tmp_path / "mirrors").exists()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import pygit2
 import pytest
 from git_examples import attempt, chart_files, push_until_settled, waiting
+from pygit2.enums import ObjectType
 
 from dag_common.errors import Unavailable
 from dag_common.iac.access import Access, Password
@@ -241,5 +244,50 @@ async def test_a_server_out_of_order_is_unavailable_and_nothing_is_lost(host: Gi
     with pytest.raises(Unavailable, match="503"):
         await branch.push(batch)
     assert await branch.push(batch) == Pushed()
+    assert await branch.push(batch) == Pushed()
+    assert deployed(host) == [1]
+
+
+async def test_what_others_commits_say_of_their_encoding_does_not_matter(host: GitHost, branch: IacBranch) -> None:
+    base = await host.commit("iac", {"README.md": b"hello"})
+    repository = pygit2.Repository(str(host.repository("iac").directory))
+    somebody = "A <a@example.com> 0 +0000"
+    header = f"tree {repository[base].peel(pygit2.Tree).id}\nparent {base}\nauthor {somebody}\ncommitter {somebody}\n"
+    theirs = repository.write(ObjectType.COMMIT, f"{header}encoding klingon-1\n\nnuqneH\n".encode())
+    repository.references.create("refs/heads/main", theirs, force=True)
+    batch, outcome = await attempt(branch, [waiting(1, bases=(base,))])
+    assert outcome == Pushed()
+    assert host.repository("iac").tip() == batch.tip
+
+
+async def test_a_chart_yaml_of_any_size_may_be_replaced(host: GitHost, branch: IacBranch) -> None:
+    await host.commit("iac", {"apps/web/Chart.yaml": b"#" * (6 << 20)})
+    batch, outcome = await attempt(branch, [waiting(1)])
+    assert outcome == Pushed()
+    assert batch.landed[0].previous_chart is None
+
+
+async def test_an_object_the_machine_lost_half_of_is_written_again(
+    host: GitHost, branch: IacBranch, tmp_path: Path
+) -> None:
+    await host.commit("iac", {"README.md": b"hello"})
+    batch = await branch.prepare([waiting(1)], await branch.look())
+    blob = str(pygit2.hash(chart_files("1.0.1")["templates/deployment.yaml"]))
+    written = tmp_path / "mirrors" / "0" / "0" / "objects" / blob[:2] / blob[2:]
+    written.chmod(0o644)
+    os.truncate(written, 0)
+    with pytest.raises(Unavailable):
+        await branch.push(batch)
+    _, outcome = await attempt(branch, [waiting(1)])
+    assert outcome == Pushed()
+    assert deployed(host) == [1]
+
+
+async def test_a_push_that_arrived_is_told_although_the_copy_cannot_note_it(
+    host: GitHost, branch: IacBranch, tmp_path: Path
+) -> None:
+    await host.commit("iac", {"README.md": b"hello"})
+    batch = await branch.prepare([waiting(1)], await branch.look())
+    (tmp_path / "mirrors" / "0" / "0" / "refs" / "dag" / "tip.lock").touch()
     assert await branch.push(batch) == Pushed()
     assert deployed(host) == [1]

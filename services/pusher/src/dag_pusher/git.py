@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import pygit2
@@ -14,6 +15,7 @@ from dag_common.contracts.events import DeploymentId
 from dag_common.errors import Conflict, Invalid, TooLarge
 from dag_common.iac.damage import undamaged
 from dag_common.iac.mirror import Mirror, Tip, Upstream
+from dag_common.iac.room import ensure_room, room
 from dag_common.iac.tree import (
     empty_tree,
     find_directory,
@@ -57,8 +59,10 @@ class IacBranch:
         self._author = author
 
     async def look(self) -> Upstream:
-        """The branch as it is now. Raises `Unavailable`."""
-        return await self._mirror.look()
+        """The branch as it is now, with room to build on it. Raises `Unavailable`."""
+        upstream = await self._mirror.look()
+        await self._mirror.use(lambda repository: ensure_room(Path(repository.path)))
+        return upstream
 
     async def prepare(self, charts: Sequence[WaitingChart], upstream: Upstream) -> Batch:
         """Find what earlier attempts left, and build one commit for each of the others, in order of positions.
@@ -122,7 +126,7 @@ class _Builder:
         self._tip = self._start.commit if self._start else ""
 
     def build(self, charts: Sequence[WaitingChart]) -> Batch:
-        with undamaged():
+        with room(Path(self._repository.path)), undamaged():
             root = self._start.tree if self._start else empty_tree(self._repository)
             waiting = {chart.deployment_id: chart for chart in charts}
             candidates = [self._candidate(chart) for chart in waiting.values()]

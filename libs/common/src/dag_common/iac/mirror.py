@@ -13,8 +13,10 @@ from typing import Final, TypeVar
 import pygit2
 import structlog
 
+from dag_common.errors import Unavailable
 from dag_common.iac.access import AccessSource
 from dag_common.iac.damage import Damaged, undamaged
+from dag_common.iac.room import ensure_room, room
 from dag_common.iac.slot import Slot
 from dag_common.iac.upkeep import clear_leftovers, crowded, pack
 from dag_common.iac.wire import PushReport, Wire
@@ -159,17 +161,32 @@ class Mirror:
             return Upstream(None)
         wanted = heads.branches[branch]
         if _target(repository, ref) != wanted:
-            self._wire.fetch(remote, branch, ref)
+            with room(self._claimed().path):
+                self._wire.fetch(remote, branch, ref)
         tip = _tip(repository, _target(repository, ref) or wanted)
         return Upstream(tip) if ref == _TIP else Upstream(None, tip)
 
     def _push_now(self, commit: str, expected: str) -> PushReport:
-        repository = self._open()
-        _point(repository, _PUSH, commit)
-        report = self._wire.push(repository, _PUSH, self.branch, expected=expected)
+        """Objects that cannot be read are only met here: nothing is written again that seems to be there."""
+        try:
+            repository = self._open()
+            _point(repository, _PUSH, commit)
+            report = self._wire.push(repository, _PUSH, self.branch, expected=expected)
+        except Damaged as exc:
+            log.warning("mirror_damaged", url=self.url, reason=exc.message)
+            ensure_room(self._claimed().path)
+            self._claimed().abandon()
+            raise
         if report.confirmed and report.refusal is None:
-            _point(repository, _TIP, commit)
+            self._remember(repository, commit)
         return report
+
+    def _remember(self, repository: pygit2.Repository, commit: str) -> None:
+        """Spares the next look a fetch; the push arrived whether or not this can be written."""
+        try:
+            _point(repository, _TIP, commit)
+        except Damaged as exc:
+            log.warning("tip_not_remembered", url=self.url, reason=exc.message)
 
     def _open(self) -> pygit2.Repository:
         """The local copy; made if it is not there."""
@@ -177,6 +194,7 @@ class Mirror:
         try:
             with self._files:
                 if not (path / "HEAD").exists():
+                    ensure_room(path.parent)
                     pygit2.init_repository(str(path), bare=True)
                 return pygit2.Repository(str(path))
         except (pygit2.GitError, OSError) as exc:
@@ -185,9 +203,17 @@ class Mirror:
     def _claimed(self) -> Slot:
         with self._files:
             if self._slot is None:
-                self._slot = Slot(self._directory)
-                clear_leftovers(self._slot.copy)
+                self._slot = _cleared(Slot(self._directory))
             return self._slot
+
+
+def _cleared(slot: Slot) -> Slot:
+    try:
+        clear_leftovers(slot.copy)
+    except Unavailable:
+        slot.release()
+        raise
+    return slot
 
 
 def _target(repository: pygit2.Repository, ref: str) -> str:

@@ -23,9 +23,9 @@ class Slot:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self.path, self._lock = _take(directory)
-            self._generation = _latest(self.path)
         except OSError as exc:
             raise Unavailable(f"the mirror directory {directory} cannot be used: {exc.strerror}") from exc
+        self._generation = self._newest()
 
     @property
     def generation(self) -> int:
@@ -46,6 +46,14 @@ class Slot:
         gone = self.copy
         self._generation += 1
         shutil.rmtree(gone, ignore_errors=True)
+
+    def _newest(self) -> int:
+        """The copy to go on with. A slot that cannot be used is let go of: the next try would find it taken, by us."""
+        try:
+            return _latest(self.path)
+        except OSError as exc:
+            self.release()
+            raise Unavailable(f"the mirror directory {self.path} cannot be used: {exc.strerror}") from exc
 
     def release(self) -> None:
         """Let another process have the slot; its content stays."""
