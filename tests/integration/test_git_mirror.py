@@ -207,6 +207,18 @@ async def test_a_restarted_process_goes_on_with_the_copy_it_had(host: GitHost, t
     await second.close()
 
 
+async def test_a_copy_from_before_the_machine_started_anew_is_not_trusted(host: GitHost, tmp_path: Path) -> None:
+    await host.commit("iac", {"a": b"1"})
+    first = mirror_of(host, tmp_path)
+    tip = await first.fetch()
+    await first.close()
+    (slot(tmp_path) / upkeep.BOOT_MARK).write_text("an earlier boot")
+    second = mirror_of(host, tmp_path)
+    assert await second.fetch() == tip
+    assert [copy.name for copy in (tmp_path / "mirrors" / "0").iterdir()] == ["1"]
+    await second.close()
+
+
 async def test_two_mirrors_given_one_directory_do_not_meet(host: GitHost, tmp_path: Path) -> None:
     await host.commit("iac", {"a": b"1"})
     one, two = mirror_of(host, tmp_path), mirror_of(host, tmp_path)

@@ -267,18 +267,20 @@ async def test_a_chart_yaml_of_any_size_may_be_replaced(host: GitHost, branch: I
     assert batch.landed[0].previous_chart is None
 
 
-async def test_an_object_the_machine_lost_half_of_is_written_again(
-    host: GitHost, branch: IacBranch, tmp_path: Path
-) -> None:
+async def test_an_object_the_disk_spoiled_is_written_again(host: GitHost, branch: IacBranch, tmp_path: Path) -> None:
     await host.commit("iac", {"README.md": b"hello"})
-    batch = await branch.prepare([waiting(1)], await branch.look())
-    blob = str(pygit2.hash(chart_files("1.0.1")["templates/deployment.yaml"]))
+    content = os.urandom(10_000)
+    chart = replace(waiting(1), files=chart_files("1.0.1", **{"templates/big.yaml": content}))
+    batch = await branch.prepare([chart], await branch.look())
+    blob = str(pygit2.hash(content))
     written = tmp_path / "mirrors" / "0" / "0" / "objects" / blob[:2] / blob[2:]
     written.chmod(0o644)
-    os.truncate(written, 0)
+    with written.open("r+b") as spoiled:
+        spoiled.seek(5_000)
+        spoiled.write(bytes(500))
     with pytest.raises(Unavailable):
         await branch.push(batch)
-    _, outcome = await attempt(branch, [waiting(1)])
+    _, outcome = await attempt(branch, [chart])
     assert outcome == Pushed()
     assert deployed(host) == [1]
 

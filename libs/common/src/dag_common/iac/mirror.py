@@ -18,7 +18,7 @@ from dag_common.iac.access import AccessSource
 from dag_common.iac.damage import Damaged, undamaged
 from dag_common.iac.room import ensure_room, room
 from dag_common.iac.slot import Slot
-from dag_common.iac.upkeep import clear_leftovers, crowded, pack
+from dag_common.iac.upkeep import clear_leftovers, crowded, mark, outlived_a_boot, pack
 from dag_common.iac.wire import PushReport, Wire
 
 log = structlog.get_logger()
@@ -196,6 +196,7 @@ class Mirror:
                 if not (path / "HEAD").exists():
                     ensure_room(path.parent)
                     pygit2.init_repository(str(path), bare=True)
+                    mark(path)
                 return pygit2.Repository(str(path))
         except (pygit2.GitError, OSError) as exc:
             raise Damaged(f"the local copy of {self.url} cannot be opened: {exc}") from exc
@@ -209,6 +210,8 @@ class Mirror:
 
 def _cleared(slot: Slot) -> Slot:
     try:
+        if outlived_a_boot(slot.copy):
+            slot.abandon()
         clear_leftovers(slot.copy)
     except Unavailable:
         slot.release()

@@ -15,6 +15,8 @@ _LOOSE: Final = 6_700
 """Loose objects from which git packs (git, Documentation/config/gc.txt, gc.auto)."""
 
 _PACKS: Final = 50
+BOOT_MARK: Final = "dag-boot"
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _SECONDS: Final = 600.0
 
 
@@ -59,6 +61,27 @@ def clear_leftovers(repository: Path) -> None:
             leftover.unlink(missing_ok=True)
     except OSError as exc:
         raise Unavailable(f"the mirror {repository} cannot be cleared: {exc.strerror}") from exc
+
+
+def mark(repository: Path) -> None:
+    """Note under which boot of the machine the repository was made."""
+    (repository / BOOT_MARK).write_text(_boot())
+
+
+def outlived_a_boot(repository: Path) -> bool:
+    """Whether the machine was started anew since: files it had not written to disk yet may be there by half.
+
+    libgit2 does not wait for the disk, and never comes back from reading a loose object that was cut short (seen
+    with libgit2 1.9.7). Where the system names no boots (not Linux), none is seen.
+    """
+    try:
+        return (repository / BOOT_MARK).read_text() != _boot()
+    except OSError:
+        return repository.exists()
+
+
+def _boot() -> str:
+    return _BOOT_ID.read_text() if _BOOT_ID.exists() else ""
 
 
 def _within(directory: Path) -> Iterator[str]:
