@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from dag_common.contracts.envelope import NewEvent
+from dag_common.contracts.codec import encode, stored_name
+from dag_common.contracts.envelope import NewEvent, Recorded, stream_of
 from dag_common.contracts.events import (
     CancellationRequested,
     ChartPushed,
@@ -104,3 +106,29 @@ def new(deployment_id: DeploymentId, version: int, event: Event, **changes: Any)
 def fresh_id() -> DeploymentId:
     """The id of a deployment nobody has heard of."""
     return new_deployment_id()
+
+
+_AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def records_of(deployment_id: DeploymentId, *events: Event) -> list[Recorded]:
+    """The stream of a deployment, as the log would give it back."""
+    return [
+        Recorded(
+            position=version,
+            event_id=f"00000000-0000-7000-8000-{version:012d}",
+            stream=stream_of(deployment_id),
+            version=version,
+            type=stored_name(event)[0],
+            schema=stored_name(event)[1],
+            occurred_at=_AT,
+            recorded_at=_AT,
+            correlation_id="",
+            causation_id="",
+            service="gateway",
+            traceparent="",
+            payload=encode(event),
+            hash="",
+        )
+        for version, event in enumerate(events, start=1)
+    ]

@@ -15,12 +15,13 @@ from dag_common.runtime.health import Check, Health
 from dag_common.store.database import Database
 from dag_gateway.admission import Asked
 from dag_gateway.feed import Feed
-from dag_gateway.handlers import RequestDeployment
+from dag_gateway.handlers.request import RequestDeployment
 from dag_gateway.http.app import Endpoints, application
+from dag_gateway.http.cancellations import CancellationEndpoint
 from dag_gateway.http.deployments import DeploymentEndpoints
 from dag_gateway.http.jobs import JobEndpoints
-from dag_gateway.http.operators import Operators
 from dag_gateway.http.streams import EventStreams, ReadStream
+from dag_gateway.identity.token_holders import TokenHolders
 from dag_gateway.queries.iac import DeployedChart
 
 T = TypeVar("T")
@@ -64,7 +65,8 @@ async def _nothing(*_: object) -> Any:
 def app_over(behind: Behind, *, checks: Mapping[str, Check] | None = None, read: ReadStream = _nothing) -> Starlette:
     feed = Feed(cast("Bus", None), cast("Database", None))
     jobs = JobEndpoints(behind.deploy, behind.chart, behind.values, max_chart_bytes=MAX_CHART)
-    endpoints = Endpoints(jobs, DeploymentEndpoints(_nothing, _nothing, Operators([])), EventStreams(feed, read))
+    deployments = DeploymentEndpoints(_nothing, _nothing, TokenHolders([], []))
+    endpoints = Endpoints(jobs, deployments, CancellationEndpoint(_nothing), EventStreams(feed, read))
     return application(endpoints, Health(checks or {}))
 
 

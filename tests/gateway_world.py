@@ -30,6 +30,7 @@ from dag_sandbox.gitlab import GitLabDouble
 from dag_sandbox.gitlab_jobs import Job
 
 OPERATOR = "planted-operator-token"
+AUDITOR = "planted-auditor-token"
 
 REGISTRY = """
 providers:
@@ -44,7 +45,11 @@ apps:
     environments:
       - {{name: production, branch: main, iac: {{repository: iac, path: apps/shop}}, targets: [{{kind: none}}]}}
       - {{name: blue, branch: release/*, iac: {{repository: iac, path: apps/blue}}, targets: [{{kind: none}}]}}
-      - {{name: green, branch: release/*, iac: {{repository: iac, path: apps/green}}, targets: [{{kind: none}}]}}
+      - name: green
+        branch: release/*
+        supersede: true
+        iac: {{repository: iac, path: apps/green}}
+        targets: [{{kind: none}}]
       - {{name: outside, branch: outside, iac: {{repository: iac, path: ../../etc}}, targets: [{{kind: none}}]}}
       - {{name: unreachable, branch: lost, iac: {{repository: gone, path: apps/shop}}, targets: [{{kind: none}}]}}
       - name: guarded
@@ -52,6 +57,11 @@ apps:
         requireProtected: true
         iac: {{repository: iac, path: apps/shop}}
         targets: [{{kind: none}}]
+  - name: tool
+    repoUrl: {other_repo}
+    provider: gitlab
+    environments:
+      - {{name: production, branch: main, iac: {{repository: iac, path: apps/tool}}, targets: [{{kind: none}}]}}
 """
 
 
@@ -91,6 +101,15 @@ class World:
         files = {"chart": ("chart.tgz", chart() if archive is None else archive)}
         headers = {"X-Request-Id": "build-1"} | ({"Idempotency-Key": key} if key else {})
         return await self.client.post("/api/deploy", data=data, files=files, headers=headers)
+
+    async def cancel(self, deployment_id: str, job: Job, **changes: str) -> httpx.Response:
+        """POST /api/deployments/:id/cancel, as a CI job."""
+        return await self.client.post(f"/api/deployments/{deployment_id}/cancel", json=self.fields(job, **changes))
+
+    async def cancel_as(self, token: str, deployment_id: str) -> httpx.Response:
+        """POST /api/deployments/:id/cancel, with a bearer token."""
+        headers = {"Authorization": f"Bearer {token}"}
+        return await self.client.post(f"/api/deployments/{deployment_id}/cancel", headers=headers)
 
     async def append(self, deployment_id: DeploymentId, *events: Event, first: int = 1, told: bool = True) -> None:
         """Record events as the services would, from version `first` on; `told`: the bus brings them too."""
@@ -172,18 +191,21 @@ async def world_on(database: Database, directory: Path, **changes: Any) -> Async
 
 def _settings(directory: Path, **changes: Any) -> Settings:
     (directory / "operator").write_text(OPERATOR)
+    (directory / "auditor").write_text(AUDITOR)
     values: dict[str, Any] = {
         "database_url": "",
         "amqp_url": "",
         "registry": directory,
         "data_dir": directory / "data",
         "operator_tokens": references(f"file:{directory / 'operator'}"),
+        "auditor_tokens": references(f"file:{directory / 'auditor'}"),
     }
     return Settings(**(values | changes))
 
 
 def _registry(gitlab: GitLabDouble, git: GitHost) -> Registry:
-    text = REGISTRY.format(gitlab=gitlab.url, git=git.url("iac"), repo=gitlab.project_url("acme/shop"))
+    repos = {"repo": gitlab.project_url("acme/shop"), "other_repo": gitlab.project_url("acme/tool")}
+    text = REGISTRY.format(gitlab=gitlab.url, git=git.url("iac"), **repos)
     registry = load([SourceFile("dag.yaml", text.encode(), Path())])
     assert registry.problems == ()
     return registry

@@ -11,13 +11,20 @@ from typing import Any
 import httpx
 import pytest
 from examples import EVERY_EVENT, PUSHED, TARGET, fresh_id, new, requested
-from gateway_world import OPERATOR, World, world_on
+from gateway_world import AUDITOR, OPERATOR, World, world_on
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dag_common.charts.archive import read_archive
 from dag_common.contracts.envelope import Recorded
-from dag_common.contracts.events import DeploymentId, DeploymentSucceeded, Event, PushStarted, ValidationStarted
+from dag_common.contracts.events import (
+    CancellationRequested,
+    DeploymentId,
+    DeploymentSucceeded,
+    Event,
+    PushStarted,
+    ValidationStarted,
+)
 from dag_common.delivery.projector import caught_up, rebuild
 from dag_common.store import event_log
 from dag_common.store.database import Connection, Database
@@ -113,11 +120,13 @@ async def test_one_deployment_is_told_in_full(world: World) -> None:
     assert (await world.client.get(f"/api/deployments/{fresh_id()}")).status_code == 404
 
 
-async def test_the_list_is_for_operators_only(world: World) -> None:
+async def test_the_list_is_for_operators_and_auditors_only(world: World) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {OPERATOR}"}):
         answer = await world.client.get("/api/deployments", headers=headers)
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="dag"')
-    assert (await world.client.get("/api/deployments", headers=AUTHORISED)).json() == {"deployments": [], "next": None}
+    for token in (OPERATOR, AUDITOR):
+        answer = await world.client.get("/api/deployments", headers={"Authorization": f"Bearer {token}"})
+        assert answer.json() == {"deployments": [], "next": None}
 
 
 async def test_the_list_is_newest_first_filtered_and_paged(world: World) -> None:
@@ -158,13 +167,14 @@ async def test_a_wrong_parameter_is_a_bad_request(world: World, query: str) -> N
 
 
 async def a_log(database: Database) -> list[Recorded]:
-    """Four deployments, three steps, one of them ended; the same for every example."""
+    """Five deployments, some steps, one of them ended, one asked to end; the same for every example."""
     async with database.connection() as connection:
         if log := await event_log.read_log(connection, after=0, limit=1000):
             return log
     steps: tuple[Event, ...] = (ValidationStarted(), PushStarted(attempt=1, base=""), PUSHED)
     for length in range(4):
         await put_in_log(database, *steps[:length], *([DeploymentSucceeded(message="ok")] if length == 3 else []))
+    await put_in_log(database, *steps[:2], CancellationRequested(by="ada"), PUSHED)
     return await a_log(database)
 
 

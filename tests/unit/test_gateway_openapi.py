@@ -35,10 +35,18 @@ async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None
 async def test_every_documented_status_is_in_the_one_table(document: dict[str, Any]) -> None:
     for methods in document["paths"].values():
         for operation in methods.values():
-            assert set(map(int, operation["responses"])) - {200} <= set(STATUSES.values())
+            assert set(map(int, operation["responses"])) - {200, 202} <= set(STATUSES.values())
 
 
 async def test_the_form_requires_what_the_reference_requires(document: dict[str, Any]) -> None:
     form = document["components"]["schemas"]["DeployForm"]
     assert set(form["required"]) == set(REQUIRED)
     assert form["properties"]["chart"]["format"] == "binary"
+
+
+async def test_who_may_cancel_is_an_operator_or_whoever_sends_a_jobs_proof(document: dict[str, Any]) -> None:
+    cancel = document["paths"]["/api/deployments/{id}/cancel"]["post"]
+    assert cancel["security"] == [{"operator": []}, {}]
+    assert cancel["requestBody"]["required"] is False
+    assert {"200", "202", "403", "409"} <= set(cancel["responses"])
+    assert document["paths"]["/api/deployments"]["get"]["security"] == [{"operator": []}, {"auditor": []}]

@@ -21,7 +21,7 @@ from dag_common.errors import (
     Unproven,
     Unreadable,
 )
-from dag_gateway.handlers import KeyReused
+from dag_gateway.handlers.request import KeyReused
 from dag_gateway.http.bodies import MAX_JSON_BYTES
 
 FILES = {"chart": ("chart.tgz", CHART)}

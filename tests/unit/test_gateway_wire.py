@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import pairwise
 
-from examples import EVERY_EVENT, EVIDENCE, PUSHED, REQUESTED, TARGET, fresh_id
+from examples import EVERY_EVENT, EVIDENCE, PUSHED, REQUESTED, TARGET, fresh_id, records_of
 
-from dag_common.contracts.codec import encode, stored_name
-from dag_common.contracts.envelope import Recorded, stream_of
+from dag_common.contracts.envelope import Recorded
 from dag_common.contracts.events import (
-    DeploymentId,
     DeploymentSucceeded,
     Event,
     MonitoringStarted,
@@ -20,30 +17,6 @@ from dag_common.domain.deployment import Deployment
 from dag_gateway.http import wire
 from dag_gateway.http.streams import _missed
 from dag_gateway.queries.folding import tell
-
-AT = datetime(2026, 11, 23, tzinfo=UTC)
-
-
-def records_of(deployment_id: DeploymentId, *events: Event) -> list[Recorded]:
-    return [
-        Recorded(
-            position=version,
-            event_id=f"00000000-0000-7000-8000-{version:012d}",
-            stream=stream_of(deployment_id),
-            version=version,
-            type=stored_name(event)[0],
-            schema=stored_name(event)[1],
-            occurred_at=AT,
-            recorded_at=AT,
-            correlation_id="",
-            causation_id="",
-            service="gateway",
-            traceparent="",
-            payload=encode(event),
-            hash="",
-        )
-        for version, event in enumerate(events, start=1)
-    ]
 
 
 def steps(*events: Event) -> list[bytes]:

@@ -26,6 +26,26 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """A job its provider proved, the app it speaks for, and what the registry said at that moment."""
+
+    app: App
+    job: VerifiedJob
+    registry: Registry
+
+    def enter(self, environment: str) -> Admitted:
+        """Let it into the named environment, or, if the name is empty, into the one its branch leads to.
+
+        Raises `NotFound` (no such environment for the branch), `Unproven` (the job may not deploy there) or `Invalid`
+        (several environments fit and none is named).
+        """
+        found = find_environment(self.app, self.job.ref, environment or None)
+        structlog.contextvars.bind_contextvars(environment=found.name)
+        admit(self.job, found)
+        return Admitted(self.app, found, self.job, self.registry)
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """A job that may do what it asks, and what the registry said at that moment."""
 
@@ -47,17 +67,14 @@ class Admission:
         self._verifier = verifier
 
     async def admit(self, asked: Asked) -> Admitted:
-        """Check in the order the API promises: app, job, environment.
+        """Check in the order the API promises: app, job, environment. Raises what `prove` and `Proven.enter` do."""
+        return (await self.prove(asked)).enter(asked.environment)
 
-        Raises `NotFound` (no app, no environment), `Unproven` (the job), `Invalid` (several environments fit and none
-        is named) or `Unavailable` (the provider cannot be asked).
-        """
+    async def prove(self, asked: Asked) -> Proven:
+        """Raises `NotFound` (no app), `Unproven` (the job) or `Unavailable` (the provider cannot be asked)."""
         registry = self._registry()
         app = registry.find_app(asked.repo_url)
         structlog.contextvars.bind_contextvars(app=app.name)
         job = await self._verifier.verify(claim_for(app, asked.job_id, asked.job_token))
         structlog.contextvars.bind_contextvars(job_id=job.job_id, branch=job.ref)
-        environment = find_environment(app, job.ref, asked.environment or None)
-        structlog.contextvars.bind_contextvars(environment=environment.name)
-        admit(job, environment)
-        return Admitted(app, environment, job, registry)
+        return Proven(app, job, registry)

@@ -19,15 +19,18 @@ from dag_common.registry.registry import Registry
 from dag_common.runtime.health import Check, Health
 from dag_common.runtime.lifecycle import background
 from dag_common.store.database import Database
+from dag_common.store.streams import Streams
 from dag_gateway.admission import Admission
 from dag_gateway.feed import Feed
-from dag_gateway.handlers import RequestDeploymentHandler
+from dag_gateway.handlers.cancellation import CancelDeploymentHandler
+from dag_gateway.handlers.request import RequestDeploymentHandler
 from dag_gateway.http.app import Endpoints, application
+from dag_gateway.http.cancellations import CancellationEndpoint
 from dag_gateway.http.deployments import DeploymentEndpoints
 from dag_gateway.http.jobs import JobEndpoints
-from dag_gateway.http.operators import Operators
 from dag_gateway.http.serving import Address, listen, serve
 from dag_gateway.http.streams import EventStreams
+from dag_gateway.identity.token_holders import TokenHolders
 from dag_gateway.identity.verifiers import ProviderVerifiers
 from dag_gateway.projections.deployments import DeploymentsProjection
 from dag_gateway.queries.deployments import DeploymentQueries
@@ -84,11 +87,14 @@ async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
 def _endpoints(settings: Settings, database: Database, feed: Feed, admission: Admission, mirrors: Mirrors) -> Endpoints:
     limits = replace(DEFAULT, upload=settings.max_chart_bytes)
     deploy = RequestDeploymentHandler(database, admission, limits)
+    holders = TokenHolders(settings.operator_tokens, settings.auditor_tokens)
+    cancel = CancelDeploymentHandler(Streams(database, "gateway"), admission, holders, feed.subscribe)
     iac = IacQueries(admission, mirrors)
     deployments = DeploymentQueries(database)
     return Endpoints(
         jobs=JobEndpoints(deploy, iac.chart, iac.values, max_chart_bytes=settings.max_chart_bytes),
-        deployments=DeploymentEndpoints(deployments.one, deployments.page, Operators(settings.operator_tokens)),
+        deployments=DeploymentEndpoints(deployments.one, deployments.page, holders),
+        cancellations=CancellationEndpoint(cancel),
         streams=EventStreams(feed, deployments.records),
     )
 

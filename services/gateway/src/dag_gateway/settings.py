@@ -33,7 +33,13 @@ class Settings(ServiceSettings):
     http_port: int = variable("DAG_HTTP_PORT", "port of the API", default=8080, parse=whole)
     operator_tokens: tuple[Secret, ...] = variable(
         "DAG_OPERATOR_TOKENS",
-        "tokens that may list deployments: env:NAME or file:PATH, separated by commas",
+        "tokens that may list and cancel deployments: env:NAME or file:PATH, separated by commas",
+        default=(),
+        parse=references,
+    )
+    auditor_tokens: tuple[Secret, ...] = variable(
+        "DAG_AUDITOR_TOKENS",
+        "tokens that may list deployments and do nothing: env:NAME or file:PATH, separated by commas",
         default=(),
         parse=references,
     )

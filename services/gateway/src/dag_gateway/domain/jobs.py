@@ -52,6 +52,12 @@ class VerifiedJob:
     protected: bool | None
     source: str
 
+    @property
+    def spoken(self) -> str:
+        """The job and who stands behind it, as people are told: `ada (gitlab job 42)`."""
+        job = f"{self.provider} job {self.job_id}"
+        return f"{self.actor} ({job})" if self.actor else job
+
 
 class Verifier(Protocol):
     """Asks a provider whether a claim is true."""

@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from dag_common.runtime.health import Health
+from dag_gateway.http.cancellations import CancellationEndpoint
 from dag_gateway.http.deployments import DeploymentEndpoints
 from dag_gateway.http.jobs import JobEndpoints
 from dag_gateway.http.openapi import openapi
@@ -23,6 +24,7 @@ class Endpoints:
 
     jobs: JobEndpoints
     deployments: DeploymentEndpoints
+    cancellations: CancellationEndpoint
     streams: EventStreams
 
 
@@ -34,6 +36,7 @@ def application(endpoints: Endpoints, health: Health) -> Starlette:
             Route("/api/deploy", jobs.deploy, methods=["POST"]),
             Route("/api/get/chart", jobs.get_chart, methods=["POST"]),
             Route("/api/get/values", jobs.get_values, methods=["POST"]),
+            Route("/api/deployments/{id}/cancel", endpoints.cancellations.cancel, methods=["POST"]),
             Route(OPEN, endpoints.streams, methods=["GET"]),
             Route("/api/deployments/{id}", deployments.one, methods=["GET"]),
             Route("/api/deployments", deployments.page, methods=["GET"]),

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from dag_common.contracts.events import DeploymentId
 from dag_common.domain.statuses import Status
 from dag_common.errors import Invalid
+from dag_gateway.http.bearers import bearer_of
 from dag_gateway.http.fields import checked
 from dag_gateway.http.ids import deployment_id_of
-from dag_gateway.http.operators import Operators
+from dag_gateway.identity.token_holders import TokenHolders, UnknownHolder
 from dag_gateway.queries.deployments import Cursor, Filters
 from dag_gateway.queries.views import DeploymentPage, DeploymentView
 
@@ -30,10 +31,10 @@ Page = Callable[[Filters, Cursor | None, int], Awaitable[DeploymentPage]]
 class DeploymentEndpoints:
     """GET /api/deployments/:id for everybody who knows the id, GET /api/deployments for operators and auditors."""
 
-    def __init__(self, one: One, page: Page, operators: Operators) -> None:
+    def __init__(self, one: One, page: Page, holders: TokenHolders) -> None:
         self._one = one
         self._page = page
-        self._operators = operators
+        self._holders = holders
 
     async def one(self, request: Request) -> Response:
         """Everything known about one deployment."""
@@ -42,7 +43,10 @@ class DeploymentEndpoints:
 
     async def page(self, request: Request) -> Response:
         """Newest first."""
-        self._operators.admit(request)
+        bearer = bearer_of(request)
+        if bearer is None:
+            raise UnknownHolder("This needs an operator's or auditor's token: Authorization: Bearer <token>")
+        self._holders.admit_reader(bearer)
         given = _parameters(request)
         filters = Filters(app=given.get("app"), environment=given.get("environment"), status=_status(given))
         page = await self._page(filters, _cursor(given), _limit(given))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from dag_common.contracts.events import DeploymentId
 from dag_common.errors import Invalid, Unavailable
 from dag_gateway.admission import Asked
-from dag_gateway.handlers import RequestDeployment
+from dag_gateway.handlers.request import RequestDeployment
 from dag_gateway.http import fields
 from dag_gateway.http.forms import CHART, Form, read_form
 from dag_gateway.http.json_bodies import read_job_request
@@ -56,13 +56,13 @@ class JobEndpoints:
 
     async def get_chart(self, request: Request) -> Response:
         """POST /api/get/chart."""
-        chart = await self._chart(await _asked(request))
+        chart = await self._chart(await read_job_request(request))
         headers = {**NOT_STORED, "Content-Disposition": f'attachment; filename="{chart.name}.tgz"'}
         return Response(chart.archive, headers=headers, media_type="application/gzip")
 
     async def get_values(self, request: Request) -> Response:
         """POST /api/get/values."""
-        return _json(await self._values(await _asked(request)))
+        return _json(await self._values(await read_job_request(request)))
 
     @contextmanager
     def _upload(self) -> Iterator[None]:
@@ -74,11 +74,6 @@ class JobEndpoints:
             yield
         finally:
             self._uploads -= 1
-
-
-async def _asked(request: Request) -> Asked:
-    body = await read_job_request(request)
-    return Asked(body.repo_url, body.job_id, body.job_token, body.environment)
 
 
 def _command(form: Form, key: str, request: Request) -> RequestDeployment:

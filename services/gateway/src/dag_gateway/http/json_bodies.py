@@ -8,9 +8,9 @@ import msgspec
 from starlette.requests import Request
 
 from dag_common.errors import Invalid
+from dag_gateway.admission import Asked
 from dag_gateway.http import fields
 from dag_gateway.http.bodies import content_type, small_body
-from dag_gateway.http.schemas import JobRequest
 
 REQUIRED: Final = ("repoUrl", "jobId", "jobToken")
 KNOWN: Final = (*REQUIRED, "environment")
@@ -18,7 +18,7 @@ _EXPECTED: Final = 'a JSON object such as {"repoUrl": "...", "jobId": "...", "jo
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-async def read_job_request(request: Request) -> JobRequest:
+async def read_job_request(request: Request) -> Asked:
     """Read and check the body; raises `Invalid` (every missing field at once) or `TooLarge`."""
     if content_type(request) != "application/json":
         raise Invalid(f"The body's Content-Type is {content_type(request) or 'missing'}; expected application/json")
@@ -26,7 +26,7 @@ async def read_job_request(request: Request) -> JobRequest:
     present = {name: value for name, value in values.items() if value is not None and not _is_blank(value)}
     fields.require(REQUIRED, present)
     texts = fields.checked({name: _text(name, value) for name, value in present.items()})
-    return JobRequest(
+    return Asked(
         repo_url=texts["repoUrl"],
         job_id=texts["jobId"],
         job_token=texts["jobToken"],

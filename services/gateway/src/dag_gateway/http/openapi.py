@@ -17,6 +17,7 @@ from dag_gateway.http.deployments import MAX_LIMIT
 from dag_gateway.http.problems import MEDIA_TYPE
 from dag_gateway.http.schemas import (
     Accepted,
+    Cancellation,
     CommitEvent,
     DeployForm,
     JobRequest,
@@ -28,6 +29,7 @@ from dag_gateway.queries.views import DeploymentPage, DeploymentView
 
 _SCHEMAS: Final = (
     Accepted,
+    Cancellation,
     CommitEvent,
     DeployForm,
     DeploymentPage,
@@ -41,8 +43,10 @@ _JSON: Final = "application/json"
 _WHY: Final[Mapping[int, str]] = {
     400: "Missing required fields, or something in the request is wrong; `detail` says what was expected",
     401: "Job token verification failed, or the bearer token is missing or unknown",
+    403: "The bearer token is an auditor's, and auditors only read",
     404: "No app for the repository, no environment for the branch, or nothing there",
     408: "The body did not arrive in time",
+    409: "A cancel comes too late; `detail` says where the deployment stands",
     413: "The body is over the limit that `detail` names",
     422: "The Idempotency-Key was sent with another request before",
     500: "A fault of the server; its log tells more under X-Request-Id",
@@ -53,7 +57,7 @@ _ID: Final = {"name": "id", "in": "path", "required": True, "schema": {"type": "
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing a client can do."""
+    """One thing a client can do. `later` answers with 202; who may: a bearer of `tokens`, or who sends the body."""
 
     method: str
     path: str
@@ -61,8 +65,9 @@ class Operation:
     success: Mapping[str, Any]
     errors: Sequence[int]
     body: Mapping[str, Any] | None = None
+    later: Mapping[str, Any] | None = None
     parameters: Sequence[Mapping[str, Any]] = ()
-    bearer: bool = False
+    tokens: Sequence[str] = ()
 
 
 async def openapi(_request: Request) -> Response:
@@ -83,7 +88,7 @@ def _document() -> bytes:
             "paths": paths,
             "components": {
                 "schemas": components,
-                "securitySchemes": {"operator": {"type": "http", "scheme": "bearer"}},
+                "securitySchemes": {name: {"type": "http", "scheme": "bearer"} for name in ("operator", "auditor")},
             },
         }
     )
@@ -141,7 +146,21 @@ def _operations() -> tuple[Operation, ...]:
             _answer("One page", _content(_JSON, DeploymentPage)),
             (400, 401, 500, 503),
             parameters=_list_parameters(),
-            bearer=True,
+            tokens=("operator", "auditor"),
+        ),
+        Operation(
+            "post",
+            "/api/deployments/{id}/cancel",
+            "End a deployment that has not been pushed; asked by an operator, or by a job that could deploy the same",
+            _answer("It is cancelled, now or before", _content(_JSON, Cancellation)),
+            (400, 401, 403, 404, 408, 409, 413, 500, 503),
+            body=job,
+            later=_answer(
+                "Recorded while a push is under way: it takes effect unless the push turns out to have arrived",
+                _content(_JSON, Cancellation),
+            ),
+            parameters=(_ID,),
+            tokens=("operator",),
         ),
     )
 
@@ -159,15 +178,18 @@ def _list_parameters() -> tuple[dict[str, Any], ...]:
 
 
 def _described(operation: Operation) -> dict[str, Any]:
+    later = {} if operation.later is None else {"202": operation.later}
+    errors = {str(status): _error(status) for status in operation.errors}
     described: dict[str, Any] = {
         "summary": operation.summary,
         "parameters": list(operation.parameters),
-        "responses": {"200": operation.success, **{str(status): _error(status) for status in operation.errors}},
+        "responses": {"200": operation.success, **later, **errors},
     }
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": operation.body}
-    if operation.bearer:
-        described["security"] = [{"operator": []}]
+        described["requestBody"] = {"required": not operation.tokens, "content": operation.body}
+    if operation.tokens:
+        schemes: list[dict[str, list[str]]] = [{name: []} for name in operation.tokens]
+        described["security"] = schemes if operation.body is None else [*schemes, {}]
     return described
 
 

@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
 from dag_common.errors import Conflict, DagError, Invalid, NotFound, Refused, TooLarge, Unavailable, Unproven
-from dag_gateway.handlers import KeyReused
+from dag_gateway.handlers.request import KeyReused
 from dag_gateway.http.bodies import Stalled
-from dag_gateway.http.operators import NotAnOperator
 from dag_gateway.http.schemas import Problem
+from dag_gateway.identity.token_holders import OnlyAnAuditor, UnknownHolder
 
 MEDIA_TYPE: Final = "application/problem+json"
 CLIENT_GONE: Final = 499
@@ -28,6 +28,7 @@ CLIENT_GONE: Final = 499
 STATUSES: Final[dict[type[Exception], int]] = {
     Invalid: 400,
     Unproven: 401,
+    OnlyAnAuditor: 403,
     NotFound: 404,
     Stalled: 408,
     Conflict: 409,
@@ -75,8 +76,8 @@ def _headers(error: Exception) -> dict[str, str]:
         return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
     if isinstance(error, TooLarge | Stalled):
         return {"Connection": "close"}
-    if isinstance(error, Unproven):
-        return {"WWW-Authenticate": _BEARER if isinstance(error, NotAnOperator) else _JOB}
+    if status_of(error) == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": _BEARER if isinstance(error, UnknownHolder) else _JOB}
     return {}
 
 

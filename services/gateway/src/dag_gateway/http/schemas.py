@@ -51,6 +51,14 @@ class JobRequest(Body, frozen=True):
     environment: Environment = ""
 
 
+class Cancellation(Body, frozen=True):
+    """How the deployment stands after somebody wanted it ended; failed: it was cancelled."""
+
+    deployment_id: DeploymentUuid
+    status: Status
+    message: str
+
+
 class DeployForm(Body, frozen=True):
     """The multipart form of a deployment. `chart` is a file: a Helm chart tarball (.tgz)."""
 

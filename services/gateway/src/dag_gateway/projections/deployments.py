@@ -9,6 +9,7 @@ from importlib import resources
 from dag_common.contracts.envelope import Recorded
 from dag_common.contracts.events import DeploymentId, DeploymentRequested
 from dag_common.domain.deployment import Deployment, evolve
+from dag_common.domain.statuses import Status
 from dag_common.store.database import Connection
 
 
@@ -35,7 +36,8 @@ _Told = tuple[Deployment, Recorded]
 def _latest(records: Iterable[Recorded]) -> dict[DeploymentId, _Told]:
     """Each deployment as these records alone tell it, with the last of them that changed it.
 
-    Status and message depend on the last event only; what came before this batch is in the table.
+    The message depends on the last event only, the status on the last that moves it; what came before this batch is
+    in the table.
     """
     latest: dict[DeploymentId, _Told] = {}
     for record in records:
@@ -63,7 +65,12 @@ def _line(state: Deployment, record: Recorded) -> tuple[object, ...]:
 
 
 def _change(state: Deployment, record: Recorded) -> tuple[object, ...]:
-    return (state.id, str(state.status), _text(state.message), record.version, record.recorded_at)
+    return (state.id, _status(state), _text(state.message), record.version, record.recorded_at)
+
+
+def _status(state: Deployment) -> str | None:
+    """None: not one of these records moved it (nothing but a request makes a deployment pending)."""
+    return None if state.status is Status.PENDING and state.requested is None else str(state.status)
 
 
 def _requested(state: Deployment) -> DeploymentRequested:

@@ -1,4 +1,4 @@
-"""Commands: what a CI job may have done."""
+"""A CI job hands over a chart: everything is proven, then chart and request are recorded in one transaction."""
 
 from __future__ import annotations
 
@@ -124,6 +124,7 @@ def _fact(command: RequestDeployment, admitted: Admitted, chart: Chart) -> Deplo
         iac=iac,
         targets=targets,
         registry_digest=admitted.registry.digest,
+        supersede=admitted.environment.supersede,
     )
 
 

@@ -1,0 +1,1 @@
+"""What may be done through the gateway: request a deployment, cancel one."""
