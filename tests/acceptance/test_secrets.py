@@ -5,20 +5,25 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 
+import httpx
 from acceptance.harness import haystacks
-from acceptance.harness.landscape import write_cluster_token
+from acceptance.harness.landscape import PROJECT, write_cluster_token
 from acceptance.harness.scene import Build, Scene
 
 
 async def test_secrets_stay_out_of_logs_events_messages_git_answers_and_disk(
     build: Build, amqp_url: str, amqp_namespace: str
 ) -> None:
-    scene = await build(variables={"DAG_LOG_LEVEL": "debug"})
+    operator = f"planted-operator-{secrets.token_hex(8)}"
+    variables = {"DAG_LOG_LEVEL": "debug", "DAG_OPERATOR_TOKENS": "env:OPERATOR_TOKEN", "OPERATOR_TOKEN": operator}
+    scene = await build(variables=variables)
     async with haystacks.overhearing(amqp_url, amqp_namespace) as overheard:
         await scene.dag.start(gateway=1, pusher=1, monitor=1)
         planted = await deploy_with_every_secret_wrong_at_first(scene)
+        wrong, answers = await cancel_too_late_with_every_token_wrong_at_first(scene, operator)
         await scene.auditor.check()
         found = {
+            "answers to cancels": answers,
             "messages": b"\n".join(overheard.messages),
             **await haystacks.of_database(scene.database_url),
             **await haystacks.of_processes(scene.dag),
@@ -27,7 +32,7 @@ async def test_secrets_stay_out_of_logs_events_messages_git_answers_and_disk(
             **haystacks.of_answers(scene.ci.orders),
         }
     assert_the_deployment_is_found_everywhere(scene, found)
-    assert leaks(planted, found) == []
+    assert leaks([*planted, *wrong, operator.encode()], found) == []
 
 
 async def deploy_with_every_secret_wrong_at_first(scene: Scene) -> list[bytes]:
@@ -54,10 +59,31 @@ async def deploy_with_every_secret_wrong_at_first(scene: Scene) -> list[bytes]:
     return [text for secret in used for text in haystacks.spellings(secret, outside.keys.git_user)]
 
 
+async def cancel_too_late_with_every_token_wrong_at_first(scene: Scene, operator: str) -> tuple[list[bytes], bytes]:
+    """As the job and as an operator; returns the wrong tokens and all answers."""
+    order, wrong = scene.ci.orders[-1], [f"planted-wrong-{secrets.token_hex(8)}" for _ in range(2)]
+    job = {"repoUrl": scene.outside.gitlab.project_url(PROJECT), "jobId": order.job_id}
+    url = f"{scene.dag.gateways[0]}/api/deployments/{order.deployment_id}/cancel"
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        answers = [await http.post(url, json={**job, "jobToken": token}) for token in (wrong[0], order.token)]
+        bearers = [{"Authorization": f"Bearer {token}"} for token in (wrong[1], operator)]
+        answers += [await http.post(url, headers=bearer) for bearer in bearers]
+    assert [answer.status_code for answer in answers] == [401, 409, 401, 409]
+    return [token.encode() for token in wrong], b"\n".join(answer.content for answer in answers)
+
+
 def assert_the_deployment_is_found_everywhere(scene: Scene, found: Mapping[str, bytes]) -> None:
     """The search finds what is there: an empty haystack proves nothing."""
     deployment = scene.ci.orders[-1].deployment_id.encode()
-    places = ("messages", "table events", "gateway-1.log", "pusher-1.log", "monitor-1.log", "objects of iac-0")
+    places = (
+        "answers to cancels",
+        "messages",
+        "table events",
+        "gateway-1.log",
+        "pusher-1.log",
+        "monitor-1.log",
+        "objects of iac-0",
+    )
     assert [place for place in places if deployment not in found[place]] == []
     assert any(place.endswith("config") for place in found)
 

@@ -154,6 +154,13 @@ async def test_a_superseded_deployment_has_an_exit_code_of_its_own(chart: Path) 
     assert ran.code == 5
 
 
+async def test_a_cancelled_deployment_is_a_failed_one_that_names_who_cancelled(chart: Path) -> None:
+    stub = Stub(connections=[[("failed", "Cancelled by an operator")]], failure="cancelled")
+    ran = await run(stub, "dag", "deploy", str(chart))
+    assert ran.code == 1
+    assert "Cancelled by an operator" in ran.err
+
+
 async def test_a_refusal_is_told_without_the_token(chart: Path) -> None:
     body = json.dumps({"title": "Unauthorized", "status": 401, "detail": f"job {TOKEN} is not running"})
     ran = await run(Stub(refusals=[(401, body)]), "dag", "deploy", str(chart))

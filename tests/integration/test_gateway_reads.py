@@ -174,7 +174,7 @@ async def a_log(database: Database) -> list[Recorded]:
     steps: tuple[Event, ...] = (ValidationStarted(), PushStarted(attempt=1, base=""), PUSHED)
     for length in range(4):
         await put_in_log(database, *steps[:length], *([DeploymentSucceeded(message="ok")] if length == 3 else []))
-    await put_in_log(database, *steps[:2], CancellationRequested(by="ada"), PUSHED)
+    await put_in_log(database, *steps[:2], CancellationRequested(by="ada"))
     return await a_log(database)
 
 

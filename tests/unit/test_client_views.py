@@ -7,6 +7,7 @@ from rich.console import Console
 
 from dag_client.gateway import Update
 from dag_client.progress import Progress
+from dag_client.summary import described
 from dag_client.views import Lines, Screen, printable
 
 UPDATES = [
@@ -70,3 +71,10 @@ def test_progress_is_the_same_after_what_is_no_news() -> None:
 )
 def test_what_others_say_does_not_steer_the_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_the_longest_name_of_an_event_stands_apart_from_its_message() -> None:
+    out = io.StringIO()
+    history = [{"type": "cancellation.requested", "message": "asked for by ada"}]
+    Console(file=out, width=120).print(described({"status": "failed", "history": history}))
+    assert "cancellation.requested  asked for by ada" in out.getvalue()

@@ -30,6 +30,25 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What shows who asks: a CI job's fields in the body, or an operator's token in a header."""
+
+    secret: str = field(repr=False)
+    fields: Mapping[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of_job(cls, call: Call) -> Proof:
+        """The job that calls."""
+        return cls(call.job_token, fields=call.fields())
+
+    @classmethod
+    def of_operator(cls, token: str) -> Proof:
+        """Whoever holds an operator's token."""
+        return cls(token, headers={"Authorization": f"Bearer {token}"})
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """What flags and DAG_* variables said; empty where they said nothing."""
 

@@ -16,13 +16,13 @@ from rich.console import Console
 
 from dag_client import ci_log, session
 from dag_client import options as flag
-from dag_client.call import Call, Given, complete, server_address
+from dag_client.call import Call, Given, Proof, complete, server_address
 from dag_client.ci import detect
 from dag_client.errors import ClientError, Misused
 from dag_client.overrides import Overrides
 from dag_client.packing import read_chart
 from dag_client.summary import described
-from dag_client.views import JsonLines, Lines, Screen, View
+from dag_client.views import JsonLines, Lines, Screen, View, printable
 
 app = typer.Typer(
     name="dag",
@@ -158,6 +158,31 @@ def watch(
 ) -> None:
     """Follow a deployment to its end, as deploy does."""
     run(session.watch(_address(server), deployment_id, timeout, _view(as_json=as_json)))
+
+
+@app.command()
+def cancel(  # noqa: PLR0913 - typer reads the flags from the signature
+    deployment_id: flag.DeploymentId,
+    *,
+    server: flag.Server = "",
+    repo: flag.Repo = "",
+    job_id: flag.JobId = "",
+    job_token: flag.JobToken = "",
+    operator_token: flag.OperatorToken = "",
+    as_json: flag.Json = False,
+) -> None:
+    """End a deployment that has not been pushed.
+
+    A job may cancel what it could deploy itself, an operator anything. Exit codes: 0 cancelled, 1 too late, 3 not \
+accepted, 4 still open because a push is under way.
+    """
+    if operator_token:
+        address, proof = _address(server), Proof.of_operator(operator_token)
+    else:
+        call = complete(Given(server, repo, job_id, job_token), os.environ)
+        address, proof = call.server, Proof.of_job(call)
+    answer = run(session.cancel(address, deployment_id, proof))
+    typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else printable(str(answer.get("message", ""))))
 
 
 def _address(server: str) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import EventSource, SSEError
 
-from dag_client.call import Call
+from dag_client.call import Call, Proof
 from dag_client.clock import monotonic, pause
 from dag_client.errors import ClientError, Failed, NotAccepted
 
@@ -83,6 +83,22 @@ class Gateway:
         answer = await self._ask("Get deployment", "GET", _path(deployment_id), "")
         try:
             return dict(answer.json())
+        except (ValueError, TypeError) as error:
+            raise _no_gateway(self._server) from error
+
+    async def cancel(self, deployment_id: str, proof: Proof) -> tuple[bool, dict[str, Any]]:
+        """Ask for a deployment's end: whether it ended, and what the gateway says. Safe to repeat.
+
+        Raises `Failed` when it is too late, saying where the deployment stands.
+        """
+        path = f"{_path(deployment_id)}/cancel"
+        try:
+            answer = await self._ask("Cancel", "POST", path, proof.secret, headers=proof.headers, json=proof.fields)
+            return answer.status_code == httpx.codes.OK, dict(answer.json())
+        except Refusal as error:
+            if error.status == httpx.codes.CONFLICT:
+                raise Failed(str(error)) from error
+            raise
         except (ValueError, TypeError) as error:
             raise _no_gateway(self._server) from error
 

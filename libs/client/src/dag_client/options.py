@@ -43,6 +43,15 @@ JobToken = Annotated[
         rich_help_panel=WHERE,
     ),
 ]
+OperatorToken = Annotated[
+    str,
+    typer.Option(
+        envvar="DAG_OPERATOR_TOKEN",
+        help="An operator's token, instead of a job's; prefer the variable.",
+        show_default=False,
+        rich_help_panel=WHERE,
+    ),
+]
 Environment = Annotated[
     str,
     typer.Option(

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from dag_client.call import Call
+from dag_client.call import Call, Proof
 from dag_client.errors import ClientError, Failed, Superseded, TimedOut
 from dag_client.following import follow
 from dag_client.gateway import Gateway, Update
@@ -50,6 +50,16 @@ async def get_deployment(server: str, deployment_id: str) -> dict[str, Any]:
     """Everything the gateway tells about one deployment."""
     async with connected(server, to_stderr) as gateway:
         return await gateway.deployment(deployment_id)
+
+
+async def cancel(server: str, deployment_id: str, proof: Proof) -> dict[str, Any]:
+    """End a deployment; what the gateway says of it. Raises `TimedOut` while a push that has begun keeps it open."""
+    async with connected(server, to_stderr) as gateway:
+        ended, answer = await gateway.cancel(deployment_id, proof)
+    if not ended:
+        message = printable(str(answer.get("message", "The outcome is open")))
+        raise TimedOut(f"{message}. To see which: dag watch {deployment_id}")
+    return answer
 
 
 async def submit(call: Call, version: str, chart: bytes) -> str:

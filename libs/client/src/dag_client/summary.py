@@ -38,7 +38,7 @@ def _facts(deployment: Mapping[str, Any]) -> Table:
 def _history(entries: Any) -> Table:
     return _grid(
         [
-            (str(entry.get("recordedAt", ""))[:19], f"{entry.get('type', ''):<22}{_text(entry.get('message'))}")
+            (str(entry.get("recordedAt", ""))[:19], f"{entry.get('type', ''):<22}  {_text(entry.get('message'))}")
             for entry in entries
         ]
     )
