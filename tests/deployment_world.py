@@ -24,13 +24,15 @@ from dag_common.runtime import clock
 from dag_common.store import todo
 from dag_common.store.streams import Decision, Streams
 from dag_common.store.todo import Lane
-from dag_gateway.handlers import RequestDeployment, RequestDeploymentHandler
+from dag_gateway.handlers.request import RequestDeployment, RequestDeploymentHandler
 from dag_monitor.domain.expectation import Knowledge, Objects
 from dag_monitor.domain.judges import Judge
 from dag_monitor.domain.rollout import Sight, decide
 from dag_monitor.domain.sighting import Seen, Sighting, Unseen
 from dag_monitor.domain.verdict import Verdict
-from dag_monitor.handlers import rollouts
+from dag_monitor.handlers import judging
+from dag_monitor.handlers.hands import Hands, Hold
+from dag_monitor.handlers.judging import Lookout
 from dag_monitor.handlers.rollouts import Rollouts
 from dag_pusher.git import IacBranch
 from dag_pusher.handlers.batch import GroupCommit
@@ -55,7 +57,7 @@ class World:
         self._patches.enter_context(capture_logs())
         self._patches.enter_context(patch.object(clock, "datetime", self.clock))
         self._patches.enter_context(patch.object(clock, "time", self.clock))
-        self._patches.enter_context(patch.object(rollouts, "judge_for", lambda _kind: SCRIPTED))
+        self._patches.enter_context(patch.object(judging, "judge_for", lambda _kind: SCRIPTED))
 
     @property
     def records(self) -> list[Recorded]:
@@ -131,8 +133,8 @@ class World:
             return await todo.to_push(connection, lane)  # type: ignore[arg-type]
 
     async def _watch(self, record: Recorded) -> None:
-        streams, windows = self._streams("monitor"), Windows(self.cluster)
-        monitor = StandingRollouts(streams, NothingKnown(), windows, _let_go, hold_seconds=3600)
+        lookout, hands = Lookout(Windows(self.cluster), NothingKnown()), Hands(at_once=1, hold_seconds=3600)
+        monitor = StandingRollouts(self._streams("monitor"), lookout, hands, _let_go, clock.now)
         try:
             await monitor.when_chart_pushed_watch_rollout(as_message(record))
         except Unavailable:
@@ -163,7 +165,7 @@ class Admitting(RequestDeploymentHandler):
 class StandingRollouts(Rollouts):
     """The monitor's handler, which looks again when it is let go on."""
 
-    async def _pause(self, *_: Any) -> None:
+    async def _pause(self, deployment: Deployment, sight: Sight, hold: Hold) -> None:
         await gate("pause")
 
 

@@ -108,7 +108,8 @@ class LogModel:
             if each["supersede"] and each["environment"] == row["environment"] and each["position"] > row["position"]
         ]
         named = {name: row[name] for name in ("deployment_id", "position", "repository", "branch")}
-        return named | {"superseded_by": newer[-1] if newer else None}
+        waited = (clock.now() - self.records[row["position"] - 1].recorded_at).total_seconds()
+        return named | {"superseded_by": newer[-1] if newer else None, "waited": waited}
 
 
 STATEMENTS = {

@@ -39,6 +39,10 @@ def candidate(position: int, *, path: str = "web", content: str | Problem = "v1"
     return Candidate(DeploymentId(f"deployment-{position}"), position, path, digest, content)
 
 
+def arrived_on(before: str, position: int, digest: str = "d") -> CommitFound:
+    return CommitFound(f"commit-{position}", digest, position, "parent", before)
+
+
 def planned(candidates: list[Candidate], found: Mapping[DeploymentId, CommitFound] | None = None) -> list[Step]:
     return plan(candidates, EMPTY, found or {}, place)
 
@@ -62,10 +66,18 @@ def test_a_chart_that_comes_back_is_a_commit_again() -> None:
 
 def test_a_commit_found_is_not_made_again_unless_it_holds_another_chart() -> None:
     id_ = DeploymentId("deployment-1")
-    [found] = planned([candidate(1)], {id_: CommitFound("abc", "d")})
+    [found] = planned([candidate(1)], {id_: arrived_on(EMPTY, 1)})
     assert isinstance(found, AlreadyCommitted)
-    [other] = planned([candidate(1)], {id_: CommitFound("abc", "another digest")})
+    [other] = planned([candidate(1)], {id_: arrived_on(EMPTY, 1, digest="another digest")})
     assert isinstance(other, Commit)
+
+
+def test_what_changed_nothing_before_a_commit_found_is_not_committed_over_it() -> None:
+    web_v1 = place(EMPTY, "web", "v1")
+    later = {DeploymentId("deployment-3"): arrived_on(web_v1, 3)}
+    twin, found = planned([candidate(2, content="v1"), candidate(3, content="v2")], later)
+    assert twin == Unchanged(candidate(2, content="v1"), web_v1, "parent")
+    assert isinstance(found, AlreadyCommitted)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +110,7 @@ CANDIDATES = st.lists(
 def test_every_deployment_gets_one_step_and_the_chain_is_unbroken(
     candidates: list[Candidate], arrived: set[int]
 ) -> None:
-    found = {each.deployment_id: CommitFound("c", "d") for each in candidates if each.position in arrived}
+    found = {each.deployment_id: arrived_on(EMPTY, each.position) for each in candidates if each.position in arrived}
     steps = planned(candidates, found)
     assert [step.candidate.position for step in steps] == sorted(each.position for each in candidates)
     root = EMPTY

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pygit2
-import pytest
 from depth import trying
 from examples import REQUESTED, requested
 from git_examples import REQUESTED_AT, digest
@@ -152,7 +151,6 @@ async def test_whoever_takes_over_commits_nothing_twice_and_ends_in_the_same_tre
     lane = Lane()
     for number, end in enumerate(lives):
         batch = await lane.build(charts[: number + 2])
-        assume(not any(each.unchanged for each in batch.landed))  # see the test below
         if end == "raced":
             lane.host.write(BRANCH, "docs", {"kept": str(number).encode()})
         if end == "pushed":
@@ -167,7 +165,6 @@ async def test_whoever_takes_over_commits_nothing_twice_and_ends_in_the_same_tre
     assert not (await lane.build(charts)).needs_push
 
 
-@pytest.mark.xfail(strict=True, reason="a push that changed nothing leaves no commit to be found by, and is made again")
 async def test_a_chart_that_changed_nothing_is_not_committed_over_a_newer_one() -> None:
     lane = Lane()
     charts = [chart(1, "web", OLD), chart(2, "web", OLD), chart(3, "web", NEW)]

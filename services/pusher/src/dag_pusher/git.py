@@ -111,8 +111,19 @@ def find_deployments(
             trailers = read_trailers(commit.raw_message.decode("utf-8", "replace"))
             if trailers is not None:
                 deployment_id = DeploymentId(trailers.deployment_id)
-                found.setdefault(deployment_id, CommitFound(str(commit.id), trailers.chart_digest))
+                found.setdefault(deployment_id, _found(repository, commit, trailers))
     return found
+
+
+def _found(repository: pygit2.Repository, commit: pygit2.Commit, trailers: Trailers) -> CommitFound:
+    parent = commit.parents[0] if commit.parents else None
+    return CommitFound(
+        commit=str(commit.id),
+        digest=trailers.chart_digest,
+        position=trailers.position,
+        parent=str(parent.id) if parent else "",
+        before=str(parent.tree.id) if parent else empty_tree(repository),
+    )
 
 
 class _Builder:
@@ -160,25 +171,25 @@ class _Builder:
         if isinstance(step, Commit):
             self._tip = self._commit(step, waiting[candidate.deployment_id])
         unchanged = isinstance(step, Unchanged)
+        stood = step.commit if isinstance(step, Unchanged) else None
         return Landed(
             deployment_id=candidate.deployment_id,
-            commit=self._tip,
+            commit=stood or self._tip,
             tree=str(candidate.content),
             chart=self._chart_yaml(step.root, candidate),
             previous_chart=self._chart_yaml(before, candidate),
             unchanged=unchanged,
-            settled=unchanged and self._base is not None and self._tip == self._base.commit,
+            settled=stood is not None or (unchanged and self._base is not None and self._tip == self._base.commit),
         )
 
     def _landed_before(self, step: AlreadyCommitted) -> Landed:
-        commit = self._repository[step.found.commit].peel(pygit2.Commit)
-        root = str(commit.tree.id)
+        root = str(self._repository[step.found.commit].peel(pygit2.Commit).tree.id)
         return Landed(
             deployment_id=step.candidate.deployment_id,
-            commit=str(commit.id),
+            commit=step.found.commit,
             tree=find_directory(self._repository, root, step.candidate.path) or "",
             chart=self._chart_yaml(root, step.candidate),
-            previous_chart=self._chart_yaml(str(commit.parents[0].tree.id) if commit.parents else None, step.candidate),
+            previous_chart=self._chart_yaml(step.found.before, step.candidate),
             unchanged=False,
             settled=True,
         )
@@ -192,10 +203,8 @@ class _Builder:
         parents: list[pygit2.Oid | str] = [self._tip] if self._tip else []
         return str(self._repository.create_commit(None, author, author, message, step.root, parents))
 
-    def _chart_yaml(self, root: str | None, candidate: Candidate) -> bytes | None:
+    def _chart_yaml(self, root: str, candidate: Candidate) -> bytes | None:
         """The Chart.yaml at the candidate's path; one that is no plain file of sane size counts as none."""
-        if root is None:
-            return None
         try:
             return read_file(self._repository, root, f"{candidate.path}/Chart.yaml", max_bytes=SIZE)
         except (Invalid, TooLarge):

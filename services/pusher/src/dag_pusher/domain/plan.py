@@ -30,10 +30,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CommitFound:
-    """A commit of the branch whose trailers name a deployment: its id, and the chart digest they state."""
+    """A commit of the branch whose trailers name a deployment: its id, and the chart digest and position they state.
+
+    It was made on the commit `parent` (empty: it is the first), whose tree is `before`.
+    """
 
     commit: str
     digest: str
+    position: int
+    parent: str
+    before: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,14 @@ class AlreadyCommitted:
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The branch holds exactly this chart at this place in the chain: record it, commit nothing."""
+    """The branch holds exactly this chart at this place in the chain: record it, commit nothing.
+
+    `commit` is that place if an earlier attempt arrived, None: the chain that is being built, as far as it has come.
+    """
 
     candidate: Candidate
     root: str
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +90,27 @@ def plan(
 ) -> list[Step]:
     """One step a deployment, in the order of positions; `root` is the tree the chain starts from.
 
-    A found commit counts only if it holds the same chart: the digest in its trailers must be the candidate's.
+    A found commit counts only if it holds the same chart: the digest in its trailers must be the candidate's. Who is
+    not found although a later one is stood in that one's chain and changed nothing; made now, it would undo the later.
     """
     steps: list[Step] = []
     for candidate in sorted(candidates, key=lambda each: each.position):
-        step = _step(candidate, root, found.get(candidate.deployment_id), place)
+        step = _passed(candidate, found, place) or _step(candidate, root, found.get(candidate.deployment_id), place)
         root = step.root if isinstance(step, Commit) else root
         steps.append(step)
     return steps
+
+
+def _passed(candidate: Candidate, found: Mapping[DeploymentId, CommitFound], place: Place) -> Unchanged | None:
+    later = [each for each in found.values() if each.position > candidate.position]
+    if not later or candidate.deployment_id in found or isinstance(candidate.content, Problem):
+        return None
+    first = min(later, key=lambda each: each.position)
+    try:
+        held = place(first.before, candidate.path, candidate.content) == first.before
+    except (Refused, Invalid):
+        return None
+    return Unchanged(candidate, first.before, first.parent) if held else None
 
 
 def _step(candidate: Candidate, root: str, found: CommitFound | None, place: Place) -> Step:
