@@ -56,7 +56,8 @@ class Lanes:
         """Push until nothing waits, or return at once if somebody else drains this lane.
 
         Returning is safe then: the holder looks at the list once more after letting go of the lock, and keeps
-        its own message unacknowledged until it did. Raises `Unavailable` if something is left to others.
+        its own message unacknowledged until it did. Raises `Unavailable` if something is left to others;
+        what only a newer DAG can read is left to its sweep.
         """
         async with self._turns:
             unreadable = 0
