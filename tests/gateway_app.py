@@ -39,6 +39,11 @@ class Behind:
         self.commands: list[RequestDeployment] = []
         self.asked: list[Asked] = []
         self.error: Exception | None = None
+        self.missing: Exception | None = None
+
+    def needed(self) -> None:
+        if self.missing is not None:
+            raise self.missing
 
     async def deploy(self, command: RequestDeployment) -> DeploymentId:
         self.commands.append(command)
@@ -64,7 +69,7 @@ async def _nothing(*_: object) -> Any:
 
 def app_over(behind: Behind, *, checks: Mapping[str, Check] | None = None, read: ReadStream = _nothing) -> Starlette:
     feed = Feed(cast("Bus", None), cast("Database", None))
-    jobs = JobEndpoints(behind.deploy, behind.chart, behind.values, max_chart_bytes=MAX_CHART)
+    jobs = JobEndpoints(behind.deploy, behind.chart, behind.values, needed=behind.needed, max_chart_bytes=MAX_CHART)
     deployments = DeploymentEndpoints(_nothing, _nothing, TokenHolders([], []))
     endpoints = Endpoints(jobs, deployments, CancellationEndpoint(_nothing), EventStreams(feed, read))
     return application(endpoints, Health(checks or {}))

@@ -14,6 +14,7 @@ import httpx
 from examples import new
 
 from dag_common.bus.local import LocalBus
+from dag_common.bus.seam import Bus
 from dag_common.charts.pack import pack
 from dag_common.contracts.envelope import Recorded
 from dag_common.contracts.events import DeploymentId, Event
@@ -77,7 +78,7 @@ class World:
 
     client: httpx.AsyncClient
     database: Database
-    bus: LocalBus
+    bus: Bus
     gitlab: GitLabDouble
     git: GitHost
     stop: asyncio.Event
@@ -167,15 +168,18 @@ async def rest_of(events: AsyncIterator[Sent]) -> list[Sent]:
 
 
 @asynccontextmanager
-async def world_on(database: Database, directory: Path, **changes: Any) -> AsyncIterator[World]:
-    """A world that ends with the block."""
+async def world_on(
+    database: Database, directory: Path, *, bus: Bus | None = None, **changes: Any
+) -> AsyncIterator[World]:
+    """A world that ends with the block; `bus` is the caller's, without one it is an in-process bus."""
     async with AsyncExitStack() as stack:
         gitlab = await stack.enter_async_context(GitLabDouble())
         git = await stack.enter_async_context(GitHost(directory / "host"))
         await git.create("iac")
         registry = _registry(gitlab, git)
-        bus = LocalBus()
-        stack.push_async_callback(bus.close)
+        if bus is None:
+            bus = LocalBus()
+            stack.push_async_callback(bus.close)
         served = await stack.enter_async_context(
             gateway(_settings(directory, **changes), database=database, bus=bus, registry=lambda: registry)
         )

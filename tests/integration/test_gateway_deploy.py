@@ -166,16 +166,6 @@ async def test_an_idempotency_key_stands_for_one_request_of_one_job(world: World
     assert len(await world.log()) == 2
 
 
-async def test_without_the_database_nothing_is_accepted_and_readiness_says_so(world: World) -> None:
-    job = world.job()
-    await world.database.close()
-    answer = await world.deploy(job)
-    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
-    ready = await world.client.get("/readyz")
-    assert ready.status_code == 503
-    assert ready.json()["database"] != "ok"
-
-
 async def test_a_chart_over_the_limit_is_refused_over_the_network(world: World) -> None:
     answer = await world.deploy(world.job(), b"\x1f\x8b" + bytes(11 * 1024 * 1024))
     assert answer.status_code == 413

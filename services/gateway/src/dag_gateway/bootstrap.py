@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ from dag_common.iac.mirrors import Mirrors
 from dag_common.registry.registry import Registry
 from dag_common.runtime.health import Check, Health
 from dag_common.runtime.lifecycle import background
+from dag_common.runtime.pulse import Pulse
 from dag_common.store.database import Database
 from dag_common.store.streams import Streams
 from dag_gateway.admission import Admission
@@ -53,11 +54,10 @@ async def gateway(
     database: Database,
     bus: Bus,
     registry: Callable[[], Registry],
-    told: Mapping[str, Check] | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway for as long as the block lasts; database and bus are the caller's, and may serve other services too.
 
-    `told` is what else /readyz reports, by name: without it the gateway takes deployments and streams all the same.
+    Without the broker it takes no deployments, but it is ready all the same: its streams and reads go on.
     """
     async with AsyncExitStack() as stack:
         verifiers = ProviderVerifiers(registry)
@@ -66,33 +66,59 @@ async def gateway(
         stack.push_async_callback(mirrors.close)
         feed = Feed(bus, database)
         admission = Admission(registry, verifiers)
-        health = Health({"database": database.ping, "feed": _feed_is_live(feed)}, told=told)
-        app = application(_endpoints(settings, database, feed, admission, mirrors), health)
+        broker = Pulse("message broker", bus.ping)
+        health = Health({"database": database.pulse.check, "feed": _feed_is_live(feed)}, told={"broker": broker.check})
+        jobs = _jobs(settings, database, admission, mirrors, _needed(database.pulse, broker))
+        app = application(_endpoints(settings, database, feed, admission, jobs), health)
         projector = Projector(database, DeploymentsProjection())
-        await stack.enter_async_context(background(feed=feed.run, deployments_projector=projector.run))
+        await asyncio.gather(database.pulse.beat(), broker.beat())
+        loops = background(
+            database_pulse=database.pulse.run,
+            broker_pulse=broker.run,
+            feed=feed.run,
+            deployments_projector=projector.run,
+        )
+        await stack.enter_async_context(loops)
         yield Gateway(app, feed.drain)
 
 
 async def run_gateway(settings: Settings, stop: asyncio.Event) -> None:
     """Run a gateway process until `stop` is set; raises `DagError` if it cannot start."""
     with closing(listen(Address(settings.http_host, settings.http_port))) as listener:
-        async with foundation(settings) as base:
-            told = {"broker": base.bus.ping}
-            async with gateway(
-                settings, database=base.database, bus=base.bus, registry=base.registry.current, told=told
-            ) as served:
-                await serve(served.app, listener, stop, drain=served.drain, drain_seconds=settings.drain_seconds)
+        async with (
+            foundation(settings) as base,
+            gateway(settings, database=base.database, bus=base.bus, registry=base.registry.current) as served,
+        ):
+            await serve(served.app, listener, stop, drain=served.drain, drain_seconds=settings.drain_seconds)
 
 
-def _endpoints(settings: Settings, database: Database, feed: Feed, admission: Admission, mirrors: Mirrors) -> Endpoints:
+def _needed(*pulses: Pulse) -> Callable[[], None]:
+    """What a deployment cannot do without: the log that keeps it, and the broker that wakes whoever is next."""
+
+    def needed() -> None:
+        for pulse in pulses:
+            pulse.needed()
+
+    return needed
+
+
+def _jobs(
+    settings: Settings, database: Database, admission: Admission, mirrors: Mirrors, needed: Callable[[], None]
+) -> JobEndpoints:
     limits = replace(DEFAULT, upload=settings.max_chart_bytes)
     deploy = RequestDeploymentHandler(database, admission, limits)
+    iac = IacQueries(admission, mirrors)
+    return JobEndpoints(deploy, iac.chart, iac.values, needed=needed, max_chart_bytes=settings.max_chart_bytes)
+
+
+def _endpoints(
+    settings: Settings, database: Database, feed: Feed, admission: Admission, jobs: JobEndpoints
+) -> Endpoints:
+    deployments = DeploymentQueries(database)
     holders = TokenHolders(settings.operator_tokens, settings.auditor_tokens)
     cancel = CancelDeploymentHandler(Streams(database, "gateway"), admission, holders, feed.subscribe)
-    iac = IacQueries(admission, mirrors)
-    deployments = DeploymentQueries(database)
     return Endpoints(
-        jobs=JobEndpoints(deploy, iac.chart, iac.values, max_chart_bytes=settings.max_chart_bytes),
+        jobs=jobs,
         deployments=DeploymentEndpoints(deployments.one, deployments.page, holders),
         cancellations=CancellationEndpoint(cancel),
         streams=EventStreams(feed, deployments.records),

@@ -19,6 +19,7 @@ from aio_pika.exceptions import ChannelInvalidStateError
 
 from dag_common.bus.amqp_consumer import Standing, Subscription, subscribed
 from dag_common.bus.amqp_link import Link, mapped_errors
+from dag_common.bus.amqp_probe import Probe
 from dag_common.bus.amqp_publisher import Publisher
 from dag_common.bus.amqp_topology import SETTLE_SECONDS, Topology
 from dag_common.bus.amqp_wire import attempt_of, from_amqp, from_dead_letter, to_amqp, to_dead_letter
@@ -103,10 +104,11 @@ class AmqpBus:
         self._topology = Topology(namespace)
         self._publisher = Publisher(url, self._topology)
         self._link = Link(url, "consumer")
+        self._probe = Probe(url)
 
     @property
     def connected(self) -> bool:
-        """Whether both connections stand, as far as we know."""
+        """Whether the connections to publish and to consume stand, as far as we know."""
         return self._link.connected and self._publisher.link.connected
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -173,12 +175,11 @@ class AmqpBus:
 
     async def ping(self) -> None:
         """Raises `Unavailable` when the broker cannot be published to."""
-        await self._publisher.ping()
+        await self._probe.ping()
 
     async def close(self) -> None:
-        """Close both connections."""
-        await self._publisher.close()
-        await self._link.close()
+        """Close the connections."""
+        await asyncio.gather(self._publisher.close(), self._link.close(), self._probe.close())
 
     async def _fetch_dead_letters(
         self, channel: AbstractChannel, limit: int

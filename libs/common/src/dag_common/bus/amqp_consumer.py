@@ -79,6 +79,9 @@ async def _keep(link: Link, subscription: Subscription, standing: Standing) -> N
                 await ended.wait()
         except Unavailable as exc:
             reason = exc.message
+        except Exception as exc:
+            reason = f"{type(exc).__name__}, which nobody foresaw"
+            log.exception("consumer_failed", queue=subscription.name)
         subscription.lost()
         log.warning("consumer_interrupted", queue=subscription.name, reason=reason)
         attempt += 1

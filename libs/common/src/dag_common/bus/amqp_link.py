@@ -12,11 +12,14 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, ChannelPreconditionFailed
 
+from dag_common.bus.shared import Shared
 from dag_common.errors import DagError, Invalid, Unavailable
 
 CONNECT_SECONDS: Final = 5.0
-HEARTBEAT_SECONDS: Final = 10
-"""RabbitMQ calls 5 to 20 s best for noticing a dead peer (rabbitmq-website `docs/heartbeats.md`)."""
+HEARTBEAT_SECONDS: Final = 5
+"""The least that RabbitMQ advises (rabbitmq-website `docs/heartbeats.md`). It gives the messages of a dead consumer to
+others after two to three times as long without a byte (rabbitmq-server `rabbit_heartbeat.erl`), so our event loop may
+stand still for 10 s; the driver gives up a silent broker after 18 s (aiormq `connection.py`)."""
 
 _LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
 """aiormq raises RuntimeError when a connection closes while a channel is being opened on it (`connection.py`)."""
@@ -50,7 +53,8 @@ class Link:
         self._url = _checked(url)
         self._purpose = purpose
         self._connection: AbstractConnection | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting = Shared(self._connect)
+        self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -62,20 +66,22 @@ class Link:
         """The open connection; raises `Unavailable` if there is none within 5 s."""
         if self._closed:
             raise Unavailable("the message bus of this process is closed")
-        async with self._connecting:
-            if self._connection is None or not _stands(self._connection):
-                await self.drop()
-                with mapped_errors():
-                    self._connection = await self._connect()
+        if self._connection is not None and _stands(self._connection):
             return self._connection
+        with mapped_errors():
+            return await self._connecting.outcome()
+
+    async def open_channel(self, *, confirms: bool) -> AbstractChannel:
+        """A channel that goes with the connection. Raises `Unavailable`."""
+        connection = await self.connection()
+        with mapped_errors():
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
 
     @asynccontextmanager
     async def channel(self, *, confirms: bool = False) -> AsyncIterator[AbstractChannel]:
         """A channel of one's own, closed afterwards. Raises `Unavailable`."""
-        connection = await self.connection()
-        with mapped_errors():
-            async with asyncio.timeout(CONNECT_SECONDS):
-                channel = await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        channel = await self.open_channel(confirms=confirms)
         try:
             with mapped_errors():
                 yield channel
@@ -85,17 +91,25 @@ class Link:
     async def close(self) -> None:
         """Close for good."""
         self._closed = True
-        await self.drop()
+        self.drop()
+        await asyncio.gather(*self._closing)
 
-    async def drop(self) -> None:
-        """Give up the connection in doubt; the next use makes a new one."""
+    def drop(self) -> None:
+        """Give up the connection in doubt, and any attempt at one; the next use makes a new one."""
+        self._connecting.give_up()
         connection, self._connection = self._connection, None
         if connection is not None:
-            await _close(connection)
+            closing = asyncio.create_task(_close(connection), name=f"close {self._purpose}")
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def _connect(self) -> AbstractConnection:
+        self._connection = None
         async with asyncio.timeout(CONNECT_SECONDS):
-            return await aio_pika.connect(self._url, client_properties={"connection_name": f"dag {self._purpose}"})
+            self._connection = await aio_pika.connect(
+                self._url, client_properties={"connection_name": f"dag {self._purpose}"}
+            )
+        return self._connection
 
 
 def _stands(connection: AbstractConnection) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from contextlib import AsyncExitStack
 from typing import Final
 
 import aio_pika
@@ -12,6 +11,7 @@ from aio_pika.abc import AbstractChannel, AbstractExchange
 
 from dag_common.bus.amqp_link import Link, mapped_errors
 from dag_common.bus.amqp_topology import Topology
+from dag_common.bus.shared import Shared
 
 CONFIRM_SECONDS: Final = 10.0
 """How long a batch may take to be confirmed; a broker under a memory or disk alarm never answers."""
@@ -23,10 +23,8 @@ class Publisher:
     def __init__(self, url: str, topology: Topology) -> None:
         self.link = Link(url, "publisher")
         self._topology = topology
-        self._open = AsyncExitStack()
-        self._channel: AbstractChannel | None = None
-        self._exchange: AbstractExchange | None = None
-        self._opening = asyncio.Lock()
+        self._opening = Shared(self._open)
+        self._opened: tuple[AbstractChannel, AbstractExchange] | None = None
 
     async def to_exchange(self, messages: Iterable[tuple[str, aio_pika.Message]]) -> None:
         """Publish (routing key, message) in order; nobody need be bound to a key."""
@@ -45,13 +43,9 @@ class Publisher:
             room = await self._topology.declare_waiting_room(channel, plain, delay)
         await self._put(channel, room, message)
 
-    async def ping(self) -> None:
-        """Raises `Unavailable` when there is no channel to publish on and none can be had."""
-        await self._ready()
-
     async def close(self) -> None:
-        """Close the channel and the connection."""
-        await self._open.aclose()
+        """Close the connection and its channel."""
+        self._opening.give_up()
         await self.link.close()
 
     async def _put(self, channel: AbstractChannel, name: str, message: aio_pika.Message) -> None:
@@ -63,17 +57,24 @@ class Publisher:
                 async with asyncio.timeout(CONFIRM_SECONDS):
                     answers = await asyncio.gather(*publishing, return_exceptions=True)
             except TimeoutError:
-                await self.link.drop()
+                self.link.drop()
                 raise
             for answer in answers:
                 if isinstance(answer, BaseException):
                     raise answer
 
     async def _ready(self) -> tuple[AbstractChannel, AbstractExchange]:
-        async with self._opening:
-            if self._channel is None or self._exchange is None or self._channel.is_closed:
-                await self._open.aclose()
-                self._channel = await self._open.enter_async_context(self.link.channel(confirms=True))
-                with mapped_errors():
-                    self._exchange = await self._topology.declare(self._channel)
-            return self._channel, self._exchange
+        if self._opened is not None and not self._opened[0].is_closed:
+            return self._opened
+        with mapped_errors():
+            return await self._opening.outcome()
+
+    async def _open(self) -> tuple[AbstractChannel, AbstractExchange]:
+        channel = await self.link.open_channel(confirms=True)
+        try:
+            with mapped_errors():
+                self._opened = channel, await self._topology.declare(channel)
+        except BaseException:
+            self.link.drop()
+            raise
+        return self._opened

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 import asyncpg
 
 from dag_common.errors import Conflict, DagError, Unavailable
+from dag_common.runtime.pulse import Pulse
 from dag_common.store.statements import statement
 
 if TYPE_CHECKING:
-    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
+    PooledConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Connection = PooledConnection | asyncpg.Connection[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 else:
-    Connection = asyncpg.Connection
+    PooledConnection = Connection = asyncpg.Connection
     Pool = asyncpg.Pool
 
 SERVICE_ROLE = "dag_service"
@@ -24,6 +26,17 @@ SERVICE_ROLE = "dag_service"
 
 ACQUIRE_SECONDS = 5.0
 STATEMENT_SECONDS = 30.0
+GIVE_UP_SECONDS = 1.0
+"""How long a statement that was given up may keep its connection, until the connection is given up too."""
+
+LET_GO = {
+    "tcp_keepalives_idle": "3",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": "7000",
+}
+"""Has *the server* let go of us, and of our locks, about 7 s after our machine fell silent; Linux by itself would ask
+after two hours (PostgreSQL `doc/src/sgml/config.sgml`, `tcp_user_timeout`). On a Unix socket they mean nothing."""
 
 _LOST = (
     OSError,
@@ -61,12 +74,15 @@ class Database:
     """A pool of connections that run as the service role.
 
     `transaction()` and `connection()` raise `Unavailable` when Postgres cannot be asked (within
-    5 s to get a connection, 30 s a statement) and `Conflict` when somebody else was first.
+    5 s to get a connection, 30 s a statement) and `Conflict` when somebody else was first. Where `pulse` is
+    kept running, they do so at once while Postgres is down, and as soon as it falls silent.
     """
 
     def __init__(self, pool: Pool, url: str) -> None:
         self._pool = pool
         self._url = url
+        self._sounding: asyncpg.Connection[asyncpg.Record] | None = None
+        self.pulse = Pulse("event log's database", self._sound)
 
     @classmethod
     async def connect(cls, url: str, *, max_size: int = 10) -> Self:
@@ -78,7 +94,7 @@ class Database:
                 max_size=max_size,
                 timeout=ACQUIRE_SECONDS,
                 command_timeout=STATEMENT_SECONDS,
-                server_settings={"role": SERVICE_ROLE, "application_name": "dag"},
+                server_settings=_settings("dag"),
             )
         return cls(pool, url)
 
@@ -86,25 +102,31 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A pooled connection in autocommit, for reads."""
         with mapped_errors():
-            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                yield connection
+            async with self.pulse.leaning():
+                connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS)
+                try:
+                    yield connection
+                finally:
+                    await self._give_back(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except BaseException:
+                await _roll_back(connection, transaction)
+                raise
+            await transaction.commit()
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
         """A connection of one's own, outside the pool: for session locks and LISTEN."""
         with mapped_errors():
-            connection = await asyncpg.connect(
-                self._url,
-                timeout=ACQUIRE_SECONDS,
-                command_timeout=STATEMENT_SECONDS,
-                server_settings={"role": SERVICE_ROLE, "application_name": "dag-session"},
-            )
+            connection = await self._connect("dag-session")
         try:
             yield connection
         finally:
@@ -122,6 +144,43 @@ class Database:
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+        if self._sounding is not None:
+            self._sounding.terminate()
+
+    async def _connect(self, name: str) -> asyncpg.Connection[asyncpg.Record]:
+        return await asyncpg.connect(
+            self._url, timeout=ACQUIRE_SECONDS, command_timeout=STATEMENT_SECONDS, server_settings=_settings(name)
+        )
+
+    async def _sound(self) -> None:
+        """Ask on a session of its own, a new one after each failure: a busy pool is not a server that is down."""
+        with mapped_errors():
+            if self._sounding is None:
+                self._sounding = await self._connect("dag-pulse")
+            try:
+                await self._sounding.execute(statement("ping"))
+            except BaseException:
+                self._sounding.terminate()
+                self._sounding = None
+                raise
+
+    async def _give_back(self, connection: PooledConnection) -> None:
+        """What cannot be given back in time is terminated by the pool; the work on it is over in any case."""
+        with suppress(*_LOST):
+            await self._pool.release(connection, timeout=GIVE_UP_SECONDS)
+
+
+def _settings(name: str) -> dict[str, str]:
+    return {"role": SERVICE_ROLE, "application_name": name, **LET_GO}
+
+
+async def _roll_back(connection: Connection, transaction: asyncpg.transaction.Transaction) -> None:
+    """Within a bound: a connection on which nothing comes back is of no use any more."""
+    try:
+        async with asyncio.timeout(GIVE_UP_SECONDS):
+            await transaction.rollback()
+    except _LOST:
+        connection.terminate()
 
 
 async def _close(connection: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -86,6 +86,16 @@ async def incoming(request: Request, limit: int, refusal: TooLarge) -> AsyncIter
         raise
 
 
+@asynccontextmanager
+async def unread(request: Request) -> AsyncIterator[None]:
+    """What is known before the body is read: whatever refuses it in the block, the client can still read the answer."""
+    try:
+        yield
+    except DagError:
+        await Incoming(request, 0, too_large("The body", 0)).discard()
+        raise
+
+
 async def small_body(request: Request) -> bytes:
     """A whole body of at most 64 KiB."""
     async with incoming(request, MAX_JSON_BYTES, too_large("The body", MAX_JSON_BYTES)) as body:

@@ -16,6 +16,7 @@ from dag_common.errors import Invalid, Unavailable
 from dag_gateway.admission import Asked
 from dag_gateway.handlers.request import RequestDeployment
 from dag_gateway.http import fields
+from dag_gateway.http.bodies import unread
 from dag_gateway.http.forms import CHART, Form, read_form
 from dag_gateway.http.json_bodies import read_job_request
 from dag_gateway.http.schemas import Accepted
@@ -39,7 +40,11 @@ GetValues = Callable[[Asked], Awaitable[bytes]]
 class JobEndpoints:
     """Reads what jobs send, asks, and writes what they get."""
 
-    def __init__(self, deploy: Deploy, chart: GetChart, values: GetValues, *, max_chart_bytes: int) -> None:
+    def __init__(
+        self, deploy: Deploy, chart: GetChart, values: GetValues, *, needed: Callable[[], None], max_chart_bytes: int
+    ) -> None:
+        """`needed` raises `Unavailable` while a deployment could not be kept, or nobody would be woken for it."""
+        self._needed = needed
         self._deploy = deploy
         self._chart = chart
         self._values = values
@@ -48,9 +53,12 @@ class JobEndpoints:
 
     async def deploy(self, request: Request) -> Response:
         """POST /api/deploy."""
-        key = _idempotency_key(request)
+        async with unread(request):
+            key = _idempotency_key(request)
+            self._needed()
         with self._upload():
             command = _command(await read_form(request, KNOWN, self._max_chart_bytes), key, request)
+            self._needed()
             deployment_id = await self._deploy(command)
         return _json(msgspec.json.encode(Accepted(deployment_id=deployment_id)))
 
