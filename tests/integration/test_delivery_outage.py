@@ -9,12 +9,16 @@ from contextlib import suppress
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractChannel, AbstractExchange
 from servers.wire import Wire, wire_to
 
+from dag_common.bus import amqp_link
 from dag_common.bus.amqp import AmqpBus
+from dag_common.bus.amqp_topology import Topology
 from dag_common.bus.seam import Message
 from dag_common.contracts.topology import DEAD_LETTERS, PUSHER_QUEUE
 from dag_common.errors import Invalid, Unavailable
+from dag_common.runtime import lifecycle
 
 
 @pytest.fixture
@@ -146,3 +150,81 @@ async def test_a_wrong_password_is_unavailable_and_stays_secret(amqp_url: str) -
         await bus.ping()
     assert "planted-secret" not in str(failure.value)
     await bus.close()
+
+
+async def test_what_a_consumer_holds_goes_to_another_when_its_network_falls_silent(
+    bus: AmqpBus, wire: Wire, amqp_url: str, amqp_namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker misses the heartbeats; the connection itself stays open."""
+    monkeypatch.setattr(amqp_link, "HEARTBEAT_SECONDS", 1)
+    silent, other = AmqpBus(wire.url, namespace=amqp_namespace), AmqpBus(amqp_url, namespace=amqp_namespace)
+    sent = messages(1)
+    await bus.publish(sent)
+    async with silent.consume(PUSHER_QUEUE, prefetch=1) as held:
+        async with asyncio.timeout(20):
+            await anext(held)
+        wire.silence()
+        async with other.consume(PUSHER_QUEUE, prefetch=1) as deliveries, asyncio.timeout(20):
+            delivery = await anext(deliveries)
+            assert (delivery.message, delivery.attempt) == (sent[0], 2)
+            await delivery.ack()
+        wire.drop()
+    await asyncio.gather(silent.close(), other.close())
+
+
+async def test_many_who_wait_for_a_silent_broker_hear_of_it_together(bus: AmqpBus, wire: Wire) -> None:
+    await bus.publish(messages(1))
+    wire.silence()
+    wire.drop()
+    async with asyncio.timeout(3 * amqp_link.CONNECT_SECONDS):
+        answers = await asyncio.gather(
+            *(bus.send(PUSHER_QUEUE, message) for message in messages(20)), return_exceptions=True
+        )
+    assert {type(answer) for answer in answers} == {Unavailable}
+
+
+async def test_a_broker_that_falls_silent_does_not_answer_a_ping_and_does_when_it_is_back(
+    bus: AmqpBus, wire: Wire
+) -> None:
+    await bus.ping()
+    wire.silence()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await bus.ping()
+    wire.cut()
+    await wire.mend()
+    await persistently(bus.ping)
+
+
+async def test_a_consumer_goes_on_after_an_error_that_nobody_foresaw(
+    bus: AmqpBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = messages(1)
+    await bus.publish(sent)
+    declare, failures = Topology.declare, iter([KeyError("from inside the driver")])
+
+    async def declare_badly_once(self: Topology, channel: AbstractChannel) -> AbstractExchange:
+        for failure in failures:
+            raise failure
+        return await declare(self, channel)
+
+    monkeypatch.setattr(Topology, "declare", declare_badly_once)
+    async with bus.consume(PUSHER_QUEUE, prefetch=1) as deliveries, asyncio.timeout(20):
+        assert (await anext(deliveries)).message == sent[0]
+
+
+async def test_a_consumer_ends_although_the_driver_forgot_a_cancellation(
+    bus: AmqpBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "CANCEL_AGAIN_SECONDS", 0.1)
+    declare, reached = Topology.declare, asyncio.Event()
+
+    async def declare_and_forget(self: Topology, channel: AbstractChannel) -> AbstractExchange:
+        reached.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await declare(self, channel)
+
+    monkeypatch.setattr(Topology, "declare", declare_and_forget)
+    async with asyncio.timeout(20), bus.consume(PUSHER_QUEUE, prefetch=1):
+        await reached.wait()

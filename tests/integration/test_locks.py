@@ -6,7 +6,7 @@ import pytest
 from servers.wire import wire_to
 
 from dag_common.store import locks
-from dag_common.store.database import Database
+from dag_common.store.database import LET_GO, Database
 from dag_common.store.locks import try_lock, wait_for_lock
 
 
@@ -52,3 +52,25 @@ async def test_a_network_that_falls_silent_loses_the_lock_although_no_connection
                 await lock.lost.wait()
         wire.drop()
         await database.close()
+
+
+@pytest.mark.parametrize("setting", sorted(LET_GO))
+async def test_every_session_asks_the_server_to_let_go_of_a_dead_peer_within_seconds(
+    database: Database, setting: str
+) -> None:
+    """On every kind of session; a loopback peer's kernel never falls silent, so the probes themselves are not tried."""
+    async with database.connection() as pooled, database.dedicated() as own:
+        for session in (pooled, own):
+            shown = await session.fetchval("SELECT setting FROM pg_settings WHERE name = $1", setting)
+            assert shown == LET_GO[setting]
+
+
+async def test_the_server_frees_the_lock_of_a_peer_that_takes_nothing_any_more(database: Database) -> None:
+    async with database.dedicated() as dead:
+        assert await dead.fetchval("SELECT pg_try_advisory_lock(hashtextextended('lane', 0))")
+        dead._transport.pause_reading()  # type: ignore[attr-defined]
+        unread = asyncio.create_task(dead.execute("SELECT repeat('x', 100000000)"))
+        async with asyncio.timeout(30), wait_for_lock(database, "lane", every=0.2):
+            pass
+        dead.terminate()
+        await asyncio.gather(unread, return_exceptions=True)

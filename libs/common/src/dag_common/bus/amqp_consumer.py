@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from dag_common.bus.amqp_link import Link, mapped_errors
 from dag_common.bus.amqp_topology import SETTLE_SECONDS
 from dag_common.errors import Unavailable
-from dag_common.runtime.lifecycle import backoff
+from dag_common.runtime.lifecycle import backoff, ended
 
 log = structlog.get_logger()
 
@@ -63,8 +63,7 @@ async def subscribed(link: Link, subscription: Subscription, standing: Standing 
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended(task)
 
 
 async def _keep(link: Link, subscription: Subscription, standing: Standing) -> None:
@@ -73,10 +72,10 @@ async def _keep(link: Link, subscription: Subscription, standing: Standing) -> N
         reason = "the channel was closed"
         try:
             async with link.channel() as channel:
-                ended = await _consume(channel, subscription, standing)
+                lost = await _consume(channel, subscription, standing)
                 attempt = 0
                 log.info("consumer_started", queue=subscription.name)
-                await ended.wait()
+                await lost.wait()
         except Unavailable as exc:
             reason = exc.message
         except Exception as exc:
@@ -90,15 +89,15 @@ async def _keep(link: Link, subscription: Subscription, standing: Standing) -> N
 
 async def _consume(channel: AbstractChannel, subscription: Subscription, standing: Standing) -> asyncio.Event:
     """Start consuming; the event tells when the channel is gone or the broker cancelled us (the queue was deleted)."""
-    ended = asyncio.Event()
+    lost = asyncio.Event()
 
     async def receive(incoming: AbstractIncomingMessage) -> None:
         subscription.receive(incoming)
 
-    channel.close_callbacks.add(lambda *_: ended.set())
+    channel.close_callbacks.add(lambda *_: lost.set())
     underlay = await channel.get_underlay_channel()
-    underlay.on_consumer_cancel_callbacks.add(lambda _: ended.set())
+    underlay.on_consumer_cancel_callbacks.add(lambda _: lost.set())
     queue = await subscription.prepare(channel)
     tag = await queue.consume(receive, no_ack=not subscription.acknowledged)
     await standing.started(lambda: queue.cancel(tag))
-    return ended
+    return lost

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from dag_common.errors import Unavailable
+from dag_common.runtime.lifecycle import ended
 from dag_common.store.database import Database
 from dag_common.store.locks import Lock, wait_for_lock
 
@@ -39,6 +40,4 @@ async def _until_lost(lock: Lock, work: Callable[[], Awaitable[None]]) -> None:
         else:
             raise Unavailable(f"the lock {lock.name} was lost")
     finally:
-        for task in (working, losing):
-            task.cancel()
-        await asyncio.gather(working, losing, return_exceptions=True)
+        await ended(working, losing)

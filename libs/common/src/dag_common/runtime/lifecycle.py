@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 import uvloop
@@ -21,6 +21,7 @@ from dag_common.runtime.ids import jitter
 log = structlog.get_logger()
 
 BACKOFF_CAP_SECONDS = 10.0
+CANCEL_AGAIN_SECONDS = 5.0
 HEALTHY_SECONDS = 30.0
 """A loop that ran this long starts its backoff anew."""
 
@@ -108,6 +109,18 @@ async def background(**loops: Callable[[], Awaitable[None]]) -> AsyncIterator[No
     try:
         yield
     finally:
-        for task in tasks:
+        await ended(*tasks)
+
+
+async def ended(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks until they have ended, however they do.
+
+    Once may not be enough: `asyncio.wait_for`, which drivers use, takes what it waited for and forgets the
+    cancellation if both come at once (CPython 3.11 `Lib/asyncio/tasks.py`).
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
