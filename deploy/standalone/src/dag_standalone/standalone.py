@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from dag_common.bus.amqp import AmqpBus
 from dag_common.bus.local import LocalBus
 from dag_common.bus.seam import Bus
+from dag_common.delivery.dead_letters import count_dead_letters
 from dag_common.delivery.relay import Relay
 from dag_common.registry.file import RegistryFile
 from dag_common.runtime.lifecycle import background
@@ -83,11 +85,14 @@ async def _shared(stack: AsyncExitStack, environ: Mapping[str, str]) -> Shared:
     database = await Database.connect(url, max_size=POOL)
     stack.push_async_callback(database.close)
     broker = environ.get("DAG_AMQP_URL", "")
-    bus: Bus = AmqpBus(broker) if broker else LocalBus()
+    bus = AmqpBus(broker) if broker else LocalBus()
     stack.push_async_callback(bus.close)
     registry = RegistryFile(Path(environ.get("DAG_REGISTRY") or "dag.yaml"))
     await registry.start()
-    await stack.enter_async_context(background(relay=Relay(database, bus).run, registry=registry.watch))
+    loops = background(
+        relay=Relay(database, bus).run, registry=registry.watch, dead_letters=partial(count_dead_letters, bus)
+    )
+    await stack.enter_async_context(loops)
     named = {"DAG_DATABASE_URL": url, "DAG_AMQP_URL": broker or IN_PROCESS}
     return Shared({"DAG_REGISTRY": "dag.yaml", **environ, **named}, database, bus, registry)
 

@@ -1,4 +1,4 @@
-"""The `dag` command. Other packages add subcommands through the entry point group `dag.commands`."""
+"""The `dag` command. Other packages add subcommands, or groups of them, by the entry point group `dag.commands`."""
 
 from __future__ import annotations
 
@@ -206,9 +206,16 @@ def plug_in(into: typer.Typer) -> None:
     """Add what other installed packages offer; one that cannot be loaded must not stop a deployment."""
     for entry in sorted(entry_points(group="dag.commands"), key=lambda entry: entry.name):
         try:
-            into.command(entry.name)(entry.load())
+            _add(into, entry.name, entry.load())
         except Exception as error:  # noqa: BLE001 - a stranger's package may raise anything
             typer.echo(f"dag {entry.name} is not available: {error}", err=True)
+
+
+def _add(into: typer.Typer, name: str, offered: Any) -> None:
+    if isinstance(offered, typer.Typer):
+        into.add_typer(offered, name=name)
+    else:
+        into.command(name)(offered)
 
 
 def guarded(command: typer.Typer, *, told: Callable[[ClientError], str] = str) -> int:

@@ -155,22 +155,35 @@ class AmqpBus:
         ):
             yield inbox
 
+    async def count(self) -> int:
+        """How many dead letters there are; the broker's number lags a little."""
+        async with self._link.channel() as channel:
+            queue = await self._topology.declare_dead_letters(channel)
+            return queue.declaration_result.message_count or 0
+
     async def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
         """Look at some dead letters: fetched, and given back when the channel closes."""
+        letters: list[DeadLetter] = []
         async with self._link.channel() as channel:
-            return [letter async for letter, _ in self._fetch_dead_letters(channel, limit)]
+            async for letter, _ in self._fetch_dead_letters(channel):
+                letters.append(letter)
+                if len(letters) == limit:
+                    break
+        return letters
 
     async def replay(self, limit: int) -> int:
-        """Send dead letters back to their queues, each confirmed before it is taken off."""
+        """Send dead letters back to their queues, each confirmed before it is taken off; those of no queue stay."""
         replayed = 0
         async with self._link.channel() as channel:
-            async for letter, incoming in self._fetch_dead_letters(channel, limit):
+            async for letter, incoming in self._fetch_dead_letters(channel):
                 if letter.queue not in BINDINGS:
                     log.warning("dead_letter_left", queue=letter.queue, message_id=letter.message.id)
                     continue
                 await self.send(letter.queue, letter.message)
                 await incoming.ack()
                 replayed += 1
+                if replayed == limit:
+                    break
         return replayed
 
     async def ping(self) -> None:
@@ -182,12 +195,8 @@ class AmqpBus:
         await asyncio.gather(self._publisher.close(), self._link.close(), self._probe.close())
 
     async def _fetch_dead_letters(
-        self, channel: AbstractChannel, limit: int
+        self, channel: AbstractChannel
     ) -> AsyncIterator[tuple[DeadLetter, AbstractIncomingMessage]]:
-        await self._topology.declare(channel)
-        queue = await channel.get_queue(self._topology.name(DEAD_LETTERS), ensure=False)
-        for _ in range(limit):
-            incoming = await queue.get(fail=False, timeout=SETTLE_SECONDS)
-            if incoming is None:
-                return
+        queue = await self._topology.declare_dead_letters(channel)
+        while (incoming := await queue.get(fail=False, timeout=SETTLE_SECONDS)) is not None:
             yield from_dead_letter(incoming, self._topology), incoming

@@ -55,7 +55,7 @@ class Topology:
         exchange = await channel.declare_exchange(
             self.exchange, ExchangeType.TOPIC, durable=True, timeout=SETTLE_SECONDS
         )
-        await self._queue(channel, DEAD_LETTERS, {"x-delivery-limit": KEPT_LIMIT})
+        await self.declare_dead_letters(channel)
         for plain, keys in BINDINGS.items():
             queue = await self._queue(
                 channel, plain, {"x-delivery-limit": DELIVERY_LIMIT, **self._dying_into(DEAD_LETTERS)}
@@ -63,6 +63,10 @@ class Topology:
             for key in keys:
                 await queue.bind(exchange, key, timeout=SETTLE_SECONDS)
         return exchange
+
+    async def declare_dead_letters(self, channel: AbstractChannel) -> AbstractQueue:
+        """The queue of dead letters; its `declaration_result` says how many there are."""
+        return await self._queue(channel, DEAD_LETTERS, {"x-delivery-limit": KEPT_LIMIT})
 
     async def declare_waiting_room(self, channel: AbstractChannel, plain: str, delay: float) -> str:
         """Declare the room that gives messages back to the work queue; returns its name."""

@@ -56,14 +56,20 @@ def to_dead_letter(letter: DeadLetter) -> aio_pika.Message:
 def from_dead_letter(incoming: AbstractIncomingMessage, topology: Topology) -> DeadLetter:
     """A dead letter of ours, or one the broker made of a message that was delivered too often."""
     headers = incoming.headers
-    broker_queue = topology.plain(_text(headers.get("x-first-death-queue", "")))
-    broker_reason = f"set aside by the broker: {_text(headers.get('x-first-death-reason', 'unknown'))}"
+    death = _last_death(headers.get("x-death"))
+    broker_queue = topology.plain(_text(death.get("queue", "")))
+    broker_reason = f"set aside by the broker: {_text(death.get('reason', 'unknown'))}"
     return DeadLetter(
         message=from_amqp(incoming),
         queue=_text(headers.get(QUEUE, broker_queue)),
         reason=_text(headers.get(REASON, broker_reason)),
         attempt=_number(headers.get(ATTEMPT), 1),
     )
+
+
+def _last_death(deaths: Any) -> dict[str, Any]:
+    """The newest stands first (rabbitmq-website `docs/dlx.md`); the first of all may be a stay in a waiting room."""
+    return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
 
 
 def _text(value: Any) -> str:

@@ -198,6 +198,10 @@ class LocalBus:
         finally:
             self._followers.discard(inbox)
 
+    async def count(self) -> int:
+        """How many dead letters are kept."""
+        return len(self._dead_letters)
+
     async def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
         """Look at the oldest dead letters."""
         return list(self._dead_letters)[:limit]

@@ -102,6 +102,9 @@ class Bus(Protocol):
 class DeadLetters(Protocol):
     """What no handler could take, for an operator to look at and to try again."""
 
+    async def count(self) -> int:
+        """How many there are, but for those somebody looks at in this moment. Raises `Unavailable`."""
+
     async def dead_letters(self, limit: int) -> Sequence[DeadLetter]:
         """Look at some, about the oldest first, without removing them. Raises `Unavailable`."""
 

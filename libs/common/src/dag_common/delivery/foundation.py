@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from dag_common.bus.amqp import AmqpBus
+from dag_common.delivery.dead_letters import count_dead_letters
 from dag_common.delivery.relay import Relay
 from dag_common.registry.file import RegistryFile
 from dag_common.runtime.lifecycle import background
@@ -37,5 +39,10 @@ async def foundation(settings: ServiceSettings) -> AsyncIterator[Foundation]:
         stack.push_async_callback(bus.close)
         registry = RegistryFile(settings.registry)
         await registry.start()
-        await stack.enter_async_context(background(relay=Relay(database, bus).run, registry=registry.watch))
+        loops = background(
+            relay=Relay(database, bus).run,
+            registry=registry.watch,
+            dead_letters=partial(count_dead_letters, bus),
+        )
+        await stack.enter_async_context(loops)
         yield Foundation(database, bus, registry)

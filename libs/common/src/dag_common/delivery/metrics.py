@@ -13,6 +13,9 @@ HANDLING_SECONDS: Final = Histogram(
     ["queue", "type"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600),
 )
+DEAD_LETTERS: Final = Gauge(
+    "dag_dead_letters", "Messages that no handler could take, waiting for an operator; NaN while the broker is away."
+)
 RELAYED: Final = Counter("dag_relay_published", "Records of the log published to the bus.")
 CURSOR_POSITION: Final = Gauge(
     "dag_cursor_position",

@@ -109,11 +109,13 @@ async def background(**loops: Callable[[], Awaitable[None]]) -> AsyncIterator[No
     try:
         yield
     finally:
-        await ended(*tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def ended(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks until they have ended, however they do.
+    """Cancel tasks that have nothing to finish until they have ended, however they do.
 
     Once may not be enough: `asyncio.wait_for`, which drivers use, takes what it waited for and forgets the
     cancellation if both come at once (CPython 3.11 `Lib/asyncio/tasks.py`).
