@@ -121,7 +121,7 @@ async def test_poison_is_set_aside_counted_shown_and_taken_once_its_cause_is_gon
     assert math.isnan(gauge()), "nobody counts any more"
 
 
-async def test_a_table_for_people_names_each_and_says_when_there_is_none(
+async def test_an_operator_lists_dead_letters_and_sends_them_back(
     bus: AmqpBus, amqp_url: str, amqp_namespace: str
 ) -> None:
     assert (await dag(amqp_url, amqp_namespace, "list"))[:2] == (0, "There are no dead letters.\n")
@@ -130,6 +130,10 @@ async def test_a_table_for_people_names_each_and_says_when_there_is_none(
     head, row = (line.split() for line in out.splitlines())
     assert (code, head) == (0, ["id", "type", "queue", "attempt", "reason"])
     assert row == ["letter-[bold]1", "deployment.requested", "dag.pusher", "1", "a", "type", "from", "the", "future"]
+    assert (await dag(amqp_url, amqp_namespace, "replay", "--limit", "5"))[:2] == (0, "replayed 1\n")
+    async with bus.consume(PUSHER_QUEUE, prefetch=1) as deliveries, asyncio.timeout(20):
+        assert (await anext(deliveries)).message.id == "letter-[bold]1"
+    assert await bus.dead_letters(10) == []
 
 
 async def test_a_message_that_was_retried_before_the_broker_set_it_aside_goes_back_to_its_own_queue(

@@ -228,3 +228,20 @@ async def test_a_consumer_ends_although_the_driver_forgot_a_cancellation(
     monkeypatch.setattr(Topology, "declare", declare_and_forget)
     async with asyncio.timeout(20), bus.consume(PUSHER_QUEUE, prefetch=1):
         await reached.wait()
+
+
+async def test_a_waiting_room_that_cannot_be_had_does_not_hurt_what_others_publish(
+    bus: AmqpBus, amqp_url: str, amqp_namespace: str
+) -> None:
+    sent = messages(1)
+    await bus.publish(sent)
+    async with await aio_pika.connect(amqp_url) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue(f"{amqp_namespace}{PUSHER_QUEUE}.wait-1s", durable=True)
+    async with bus.consume(PUSHER_QUEUE, prefetch=1) as deliveries, asyncio.timeout(20):
+        delivery = await anext(deliveries)
+        publishing = asyncio.create_task(bus.publish(messages(2000)))
+        with pytest.raises(Unavailable, match="other settings"):
+            await delivery.retry(0)
+        await publishing
+        await delivery.ack()

@@ -37,10 +37,13 @@ class Publisher:
         await self._put(channel, self._topology.name(plain), message)
 
     async def to_waiting_room(self, plain: str, message: aio_pika.Message, delay: float) -> None:
-        """Publish so that the message comes to the queue after about `delay` seconds."""
+        """Publish so that the message comes to the queue after about `delay` seconds.
+
+        The room is declared on a channel of its own: a refusal closes the channel, and what others publish with it.
+        """
         channel, _ = await self._ready()
-        with mapped_errors():
-            room = await self._topology.declare_waiting_room(channel, plain, delay)
+        async with self.link.channel() as own:
+            room = await self._topology.declare_waiting_room(own, plain, delay)
         await self._put(channel, room, message)
 
     async def close(self) -> None:
