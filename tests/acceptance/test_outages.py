@@ -43,6 +43,7 @@ async def test_what_is_refused_in_an_outage_is_taken_after_it_and_committed_once
     getattr(wire, how)()
     order = await refused_order(scene)
     wire.cut()
+    wire.speak()
     await wire.mend()
     await scene.ci.submit(order)
     assert (await scene.ci.follow(order).end()).status == "deployed"

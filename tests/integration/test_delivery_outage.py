@@ -18,7 +18,6 @@ from dag_common.bus.amqp_topology import Topology
 from dag_common.bus.seam import Message
 from dag_common.contracts.topology import DEAD_LETTERS, PUSHER_QUEUE
 from dag_common.errors import Invalid, Unavailable
-from dag_common.runtime import lifecycle
 
 
 @pytest.fixture
@@ -190,6 +189,7 @@ async def test_a_broker_that_falls_silent_does_not_answer_a_ping_and_does_when_i
         async with asyncio.timeout(0.5):
             await bus.ping()
     wire.cut()
+    wire.speak()
     await wire.mend()
     await persistently(bus.ping)
 
@@ -214,7 +214,6 @@ async def test_a_consumer_goes_on_after_an_error_that_nobody_foresaw(
 async def test_a_consumer_ends_although_the_driver_forgot_a_cancellation(
     bus: AmqpBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "CANCEL_AGAIN_SECONDS", 0.1)
     declare, reached = Topology.declare, asyncio.Event()
 
     async def declare_and_forget(self: Topology, channel: AbstractChannel) -> AbstractExchange:

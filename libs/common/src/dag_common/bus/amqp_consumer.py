@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
 from dag_common.bus.amqp_link import Link, mapped_errors
 from dag_common.bus.amqp_topology import SETTLE_SECONDS
 from dag_common.errors import Unavailable
-from dag_common.runtime.lifecycle import backoff, ended
+from dag_common.runtime.lifecycle import backoff
 
 log = structlog.get_logger()
 
@@ -63,7 +63,8 @@ async def subscribed(link: Link, subscription: Subscription, standing: Standing 
     try:
         yield
     finally:
-        await ended(task)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _keep(link: Link, subscription: Subscription, standing: Standing) -> None:
@@ -72,10 +73,11 @@ async def _keep(link: Link, subscription: Subscription, standing: Standing) -> N
         reason = "the channel was closed"
         try:
             async with link.channel() as channel:
-                lost = await _consume(channel, subscription, standing)
+                with mapped_errors():
+                    ended = await _consume(channel, subscription, standing)
                 attempt = 0
                 log.info("consumer_started", queue=subscription.name)
-                await lost.wait()
+                await ended.wait()
         except Unavailable as exc:
             reason = exc.message
         except Exception as exc:
@@ -89,15 +91,15 @@ async def _keep(link: Link, subscription: Subscription, standing: Standing) -> N
 
 async def _consume(channel: AbstractChannel, subscription: Subscription, standing: Standing) -> asyncio.Event:
     """Start consuming; the event tells when the channel is gone or the broker cancelled us (the queue was deleted)."""
-    lost = asyncio.Event()
+    ended = asyncio.Event()
 
     async def receive(incoming: AbstractIncomingMessage) -> None:
         subscription.receive(incoming)
 
-    channel.close_callbacks.add(lambda *_: lost.set())
+    channel.close_callbacks.add(lambda *_: ended.set())
     underlay = await channel.get_underlay_channel()
-    underlay.on_consumer_cancel_callbacks.add(lambda _: lost.set())
+    underlay.on_consumer_cancel_callbacks.add(lambda _: ended.set())
     queue = await subscription.prepare(channel)
     tag = await queue.consume(receive, no_ack=not subscription.acknowledged)
     await standing.started(lambda: queue.cancel(tag))
-    return lost
+    return ended

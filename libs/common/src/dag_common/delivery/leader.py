@@ -9,7 +9,6 @@ from typing import Final
 import structlog
 
 from dag_common.errors import Unavailable
-from dag_common.runtime.lifecycle import ended
 from dag_common.store.database import Database
 from dag_common.store.locks import Lock, wait_for_lock
 
@@ -40,4 +39,6 @@ async def _until_lost(lock: Lock, work: Callable[[], Awaitable[None]]) -> None:
         else:
             raise Unavailable(f"the lock {lock.name} was lost")
     finally:
-        await ended(working, losing)
+        for task in (working, losing):
+            task.cancel()
+        await asyncio.gather(working, losing, return_exceptions=True)

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import structlog
 import uvloop
@@ -21,7 +21,6 @@ from dag_common.runtime.ids import jitter
 log = structlog.get_logger()
 
 BACKOFF_CAP_SECONDS = 10.0
-CANCEL_AGAIN_SECONDS = 5.0
 HEALTHY_SECONDS = 30.0
 """A loop that ran this long starts its backoff anew."""
 
@@ -112,17 +111,3 @@ async def background(**loops: Callable[[], Awaitable[None]]) -> AsyncIterator[No
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def ended(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks that have nothing to finish until they have ended, however they do.
-
-    Once may not be enough: `asyncio.wait_for`, which drivers use, takes what it waited for and forgets the
-    cancellation if both come at once (CPython 3.11 `Lib/asyncio/tasks.py`).
-    """
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_SECONDS)
-    await asyncio.gather(*tasks, return_exceptions=True)
