@@ -3,9 +3,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from examples import REQUESTED, fresh_id, new
 from servers.wire import wire_to
 
-from dag_common.store import locks
+from dag_common.errors import Unavailable
+from dag_common.store import event_log, locks
 from dag_common.store.database import LET_GO, Database
 from dag_common.store.locks import try_lock, wait_for_lock
 
@@ -51,6 +53,37 @@ async def test_a_network_that_falls_silent_loses_the_lock_although_no_connection
             async with asyncio.timeout(10):
                 await lock.lost.wait()
         wire.drop()
+        await database.close()
+
+
+async def test_who_stands_still_with_a_lock_loses_it_to_the_next(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "PROBE_SECONDS", 60.0)
+    monkeypatch.setitem(locks.LET_GO, "idle_session_timeout", "300")
+    async with try_lock(database, "lane") as lost, asyncio.timeout(10):
+        assert lost is not None
+        async with wait_for_lock(database, "lane", every=0.05):
+            await lost.lost.wait()
+
+
+async def test_who_stands_still_in_a_transaction_does_not_hold_up_the_log(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LET_GO, "idle_in_transaction_session_timeout", "300")
+    still, others = [await Database.connect(database_url) for _ in range(2)]
+
+    async def stand_still() -> None:
+        async with still.transaction() as connection:
+            await event_log.append(connection, [new(fresh_id(), 1, REQUESTED)])
+            async with asyncio.timeout(10), others.transaction() as next_one:
+                await event_log.append(next_one, [new(fresh_id(), 1, REQUESTED)])
+
+    with pytest.raises(Unavailable):
+        await stand_still()
+    async with others.connection() as connection:
+        assert (await event_log.head(connection)).position == 1
+    for database in (still, others):
         await database.close()
 
 

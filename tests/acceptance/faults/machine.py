@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import random
+from resource import RLIM_INFINITY, RLIMIT_FSIZE, prlimit
 
-from acceptance.faults.storm import Storm, Strike, until
+from acceptance.faults.storm import STRIKES_WITHIN, Storm, Strike, until
+from acceptance.harness.service import Service
 
 HOUR = 3600
+ROOM = 8 << 20
+"""Bytes: more than a log holds, less than a pusher wants to have left before it writes to a mirror."""
+
 SKEWED = "abs(extract(epoch FROM occurred_at - recorded_at)) > 1800"
 """A record whose service's clock was far from the database's."""
 
@@ -33,7 +38,31 @@ def _clock_stepped(seconds: int, name: str) -> Strike:
     return strike
 
 
+async def disk_full(storm: Storm, draw: random.Random) -> int:
+    """The pushers' disk takes no more than a little, until something that waits for them was postponed.
+
+    A bound on the size of files is what a full disk is to whoever wants to write, and needs no rights.
+    """
+    pushers = storm.scene.dag.services["pusher"]
+    before = sum(map(_postponed, pushers))
+    for pusher in pushers:
+        await pusher.back(within=STRIKES_WITHIN)
+        prlimit(pusher.pid, RLIMIT_FSIZE, (ROOM, RLIM_INFINITY))
+    try:
+        await until("a full disk postpones a push", lambda: sum(map(_postponed, pushers)) > before)
+    finally:
+        for pusher in pushers:
+            if pusher.running:
+                prlimit(pusher.pid, RLIMIT_FSIZE, (RLIM_INFINITY, RLIM_INFINITY))
+    return sum(map(_postponed, pushers)) - before
+
+
+def _postponed(pusher: Service) -> int:
+    return pusher.log.read_text(errors="replace").count("is full (File too large)")
+
+
 FAULTS: tuple[Strike, ...] = (
+    disk_full,
     _clock_stepped(HOUR, "clock_stepped_an_hour_ahead"),
     _clock_stepped(-HOUR, "clock_stepped_an_hour_back"),
 )

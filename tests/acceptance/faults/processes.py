@@ -7,7 +7,7 @@ import random
 
 from acceptance.faults.storm import STRIKES_WITHIN, Storm, Strike
 
-FROZEN_SECONDS = (2.0, 7.0)
+FROZEN_SECONDS = (1.0, 12.0)
 
 
 def _killed(kind: str) -> Strike:

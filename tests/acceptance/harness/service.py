@@ -47,6 +47,12 @@ class Service:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        """The process it runs as, or ran as last."""
+        assert self._process is not None, f"{self.name} was never started"
+        return self._process.pid
+
     async def start(self) -> Self:
         """Start the process; `ready` waits until it works."""
         assert not self.running, f"{self.name} runs already"

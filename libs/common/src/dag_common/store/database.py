@@ -34,9 +34,12 @@ LET_GO = {
     "tcp_keepalives_interval": "1",
     "tcp_keepalives_count": "4",
     "tcp_user_timeout": "7000",
+    "idle_in_transaction_session_timeout": "5000",
 }
 """Has *the server* let go of us, and of our locks, about 7 s after our machine fell silent; Linux by itself would ask
-after two hours (PostgreSQL `doc/src/sgml/config.sgml`, `tcp_user_timeout`). On a Unix socket they mean nothing."""
+after two hours (PostgreSQL `doc/src/sgml/config.sgml`, `tcp_user_timeout`). On a Unix socket those mean nothing.
+The last is for a process that stands still, whose kernel answers all the same: in the middle of a transaction, which
+may hold the head of the log, it loses that too."""
 
 _LOST = (
     OSError,
@@ -48,6 +51,7 @@ _LOST = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.CannotConnectNowError,
     asyncpg.InternalClientError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 _RACED = (asyncpg.UniqueViolationError, asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 _UNPREPARED = (asyncpg.InvalidParameterValueError, asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
@@ -123,10 +127,10 @@ class Database:
             await transaction.commit()
 
     @asynccontextmanager
-    async def dedicated(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
-        """A connection of one's own, outside the pool: for session locks and LISTEN."""
+    async def dedicated(self, **settings: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        """A connection of one's own, outside the pool, with further server settings: for session locks and LISTEN."""
         with mapped_errors():
-            connection = await self._connect("dag-session")
+            connection = await self._connect("dag-session", **settings)
         try:
             yield connection
         finally:
@@ -147,9 +151,12 @@ class Database:
         if self._sounding is not None:
             self._sounding.terminate()
 
-    async def _connect(self, name: str) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(self, name: str, **settings: str) -> asyncpg.Connection[asyncpg.Record]:
         return await asyncpg.connect(
-            self._url, timeout=ACQUIRE_SECONDS, command_timeout=STATEMENT_SECONDS, server_settings=_settings(name)
+            self._url,
+            timeout=ACQUIRE_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
+            server_settings=_settings(name) | settings,
         )
 
     async def _sound(self) -> None:

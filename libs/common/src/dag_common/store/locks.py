@@ -16,6 +16,10 @@ from dag_common.store.statements import statement
 PROBE_SECONDS = 2.0
 """How often a held lock's connection is asked whether it still lives: a silent network would not tell."""
 
+LET_GO = {"idle_session_timeout": "8000"}
+"""Milliseconds (PostgreSQL 14, `doc/src/sgml/config.sgml`) after which the server ends a session that no probe came on:
+the kernel of a process that stands still keeps its connections, and with them its locks, for as long as it stands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:
@@ -31,7 +35,7 @@ async def try_lock(database: Database, name: str) -> AsyncIterator[Lock | None]:
 
     Needs a session of its own: behind a transaction-pooling proxy, session locks do not work.
     """
-    async with database.dedicated() as connection:
+    async with database.dedicated(**LET_GO) as connection:
         if await _take(connection, name):
             async with _held(connection, name) as lock:
                 yield lock
@@ -45,7 +49,7 @@ async def wait_for_lock(database: Database, name: str, *, every: float) -> Async
 
     Raises `Unavailable` when the session is lost while standing by.
     """
-    async with database.dedicated() as connection:
+    async with database.dedicated(**LET_GO) as connection:
         while not await _take(connection, name):  # noqa: ASYNC110 - Postgres tells nobody that a lock is free
             await asyncio.sleep(jitter(every))
         async with _held(connection, name) as lock:
