@@ -64,7 +64,7 @@ def _order(deployment_id: str) -> Order:
     ]
     journey = Journey(deployment_id, told, [Connection("gateway", "", "closed")])
     answers = [Answer("gateway", 200, {"deploymentId": deployment_id})]
-    return Order("env-00", f"1.0.{number}", chart_files(number), number, "token", answers, [journey])
+    return Order("env-00", f"1.0.{number}", chart_files(number), number, "token", answers, journeys=[journey])
 
 
 def _records(deployment_id: str) -> list[Recorded]:
