@@ -139,9 +139,9 @@ async def test_a_stale_watch_is_claimed_by_one_sweeper_only(database: Database) 
     async with database.transaction() as connection:
         await event_log.append(connection, [new(deployment, 1, REQUESTED), new(deployment, 2, PUSHED)])
     async with database.connection() as connection:
-        assert await todo.claim_stale_watches(connection, older_than=60) == []
-        assert len(await todo.claim_stale_watches(connection, older_than=0)) == 1
-        assert await todo.claim_stale_watches(connection, older_than=1) == []
+        assert await todo.claim_stale_watches(connection, older_than=60, limit=10) == []
+        assert len(await todo.claim_stale_watches(connection, older_than=0, limit=10)) == 1
+        assert await todo.claim_stale_watches(connection, older_than=1, limit=10) == []
 
 
 class Race:
