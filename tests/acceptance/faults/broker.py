@@ -6,7 +6,8 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
-from acceptance.faults.storm import ENDS_WITHIN, Storm, Strike, until
+from acceptance.faults.storm import ENDS_WITHIN, STRIKES_WITHIN, Storm, Strike, until
+from acceptance.harness.ci import Order
 from acceptance.harness.interventions import purge_queue, waiting_in
 
 from dag_common.contracts.topology import MONITOR_QUEUE, PUSHER_QUEUE
@@ -62,21 +63,27 @@ async def queue_purged(storm: Storm, draw: random.Random) -> int:
     """An operator empties a queue in which a deployment waits, because nobody is there to take it."""
     kind, queue = draw.choice([("pusher", PUSHER_QUEUE), ("monitor", MONITOR_QUEUE)])
     services, url = storm.scene.dag.services[kind], storm.servers.broker.url
-
-    async def something_waits() -> bool:
-        return await waiting_in(url, queue) > 0
-
     async with storm.supervisor.held_down(*services):
         for service in services:
             await until(f"{service.name} runs", lambda service=service: service.running)  # type: ignore[misc]
             await service.kill()
-        order = storm.scene.ci.order(storm.scene.outside.landscape.watched.environment)
-        await storm.scene.ci.submit(order)
-        await until(f"something waits in {queue}", something_waits)
+        orders = await _until_something_waits(storm, queue)
         purged = await purge_queue(url, queue)
     assert purged
-    await storm.scene.ci.follow(order).end(within=ENDS_WITHIN)
+    for order in orders:
+        await storm.scene.ci.follow(order).end(within=ENDS_WITHIN)
     return purged
+
+
+async def _until_something_waits(storm: Storm, queue: str) -> list[Order]:
+    """Deploy until a message waits: other faults may end a deployment before it gets there."""
+    orders: list[Order] = []
+    async with asyncio.timeout(STRIKES_WITHIN):
+        while not await waiting_in(storm.servers.broker.url, queue):
+            orders.append(storm.scene.ci.order(storm.scene.outside.landscape.watched.environment))
+            await storm.scene.ci.submit(orders[-1])
+            await asyncio.sleep(1)
+    return orders
 
 
 async def _cut_some(cut: Callable[[], Awaitable[int]]) -> int:
