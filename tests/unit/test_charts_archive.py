@@ -135,6 +135,7 @@ def test_members_that_collide_are_refused(first: str, second: str, reason: str) 
     [
         ([header(b"podinfo/a", size=b"\xff" * 12)], "no valid size"),
         ([header(b"podinfo/a", size=b"-0000000001")], "no valid size"),
+        ([header(b"podinfo/a", size=b"\x000000000010")], "no valid size"),
         ([header(b"podinfo/a", size=b"\x80" + b"\xff" * 11)], "larger than 5 MiB"),
         ([header(b"podinfo/a", size=b"00000004000")], "cut short inside 'podinfo/a'"),
         ([header(b"podinfo/a/", size=b"00000000000", kind=b"\x00")], "directory's name"),

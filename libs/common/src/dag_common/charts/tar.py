@@ -121,7 +121,7 @@ def _next_header(stream: Gunzip) -> _Header | None:
 
 
 def _check_sum(block: bytes) -> None:
-    stored = _OCTAL.fullmatch(block[148:156].strip(b" \x00"))
+    stored = _octal(block[148:156])
     summed = block[:148] + b" " * 8 + block[156:]
     unsigned = sum(summed)
     claimed = -1 if stored is None else int(stored[0] or b"0", 8)
@@ -141,10 +141,15 @@ def _check_dialect(block: bytes) -> None:
 def _number(field: bytes, name: bytes) -> int:
     if field[0] == _BINARY_NUMBER:  # GNU tar writes sizes that need more than eleven octal digits in base 256
         return int.from_bytes(field[1:], "big")
-    digits = _OCTAL.fullmatch(field.strip(b" \x00"))
+    digits = _octal(field)
     if digits is None:
         raise Invalid(f"The archive's member {in_quotes(name)} has no valid size. {_REPACK}")
     return int(digits[0] or b"0", 8)
+
+
+def _octal(field: bytes) -> re.Match[bytes] | None:
+    """Digits between spaces, ended by NULs; a NUL before them ends the number for some readers and not for others."""
+    return _OCTAL.fullmatch(field.lstrip(b" ").rstrip(b" \x00"))
 
 
 def _content(stream: Gunzip, header: _Header) -> bytes:
