@@ -7,7 +7,7 @@ PACKAGES := libs/common libs/client services/gateway services/pusher services/mo
 SOURCES := libs services deploy tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench clean
+.PHONY: help demo up test faults sabotage check bench clean
 
 help: ## Say what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,13 @@ up: .venv/ready ## Run DAG and a sandbox on this machine until Ctrl-C; prints cu
 
 test: .venv/ready ## Run every test; brings its own Postgres and RabbitMQ where none runs
 	@$(BIN)/pytest -n $${DAG_TEST_WORKERS:-3} --dist worksteal $(ARGS)
+
+faults: .venv/ready ## Run the fault suite: make faults SEEDS=1-20 DEPLOYMENTS=300
+	@DAG_FAULT_SEEDS=$(or $(SEEDS),1-3) DAG_FAULT_DEPLOYMENTS=$(or $(DEPLOYMENTS),300) \
+		$(BIN)/pytest -q tests/acceptance/test_fault_suite.py $(ARGS)
+
+sabotage: .venv/ready ## Take out the lines that guarantees rest on, one by one, and see a test go red for each
+	@$(BIN)/python tests/sabotage.py $(ARGS)
 
 check: .venv/ready ## Lint, formatting, types and the import rules
 	@$(BIN)/ruff check $(SOURCES)

@@ -14,7 +14,14 @@ from deployment_world import LANES, World
 from depth import trying_slowly
 from examples import EVIDENCE, requested
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from log_model import stream_name
 from standing_workers import Worker
 
@@ -275,5 +282,5 @@ class AnyInterleaving(RuleBasedStateMachine):
         assert worker.done, f"a {worker.kind} finds no end; it stands before {worker.before!r}"
 
 
-TestAnyInterleaving = AnyInterleaving.TestCase
-TestAnyInterleaving.settings = trying_slowly(60)
+def test_no_interleaving_of_handlers_breaks_what_is_promised_of_a_deployment() -> None:
+    run_state_machine_as_test(AnyInterleaving, settings=trying_slowly(60))
