@@ -20,7 +20,7 @@ STEPPABLE_CLOCK = "ACCEPTANCE_STEPPABLE_CLOCK"
 """A service whose environment has this variable can be told another time: see `Service.step_clock`."""
 
 READY_SECONDS = 40.0
-LAST_WORDS = 4_000
+LAST_WORDS = 12_000
 """Characters of a process's log that are shown when it fails a test."""
 
 
@@ -128,6 +128,9 @@ class Service:
             async with asyncio.timeout(within):
                 return await self._end(signal.SIGTERM)
         except TimeoutError:
+            if len(self._command) > len(("-m", "module")):
+                self._signal(signal.SIGUSR1)
+                await asyncio.sleep(1)
             raise AssertionError(f"{self.name} did not end on SIGTERM:\n{self.last_words()}") from None
 
     async def restart(self) -> Self:

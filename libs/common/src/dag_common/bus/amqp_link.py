@@ -14,6 +14,7 @@ from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, ChannelPrec
 
 from dag_common.bus.shared import Shared
 from dag_common.errors import DagError, Invalid, Unavailable
+from dag_common.runtime.cancellation import cancellation_kept, cancellations
 
 CONNECT_SECONDS: Final = 5.0
 HEARTBEAT_SECONDS: Final = 5
@@ -29,17 +30,16 @@ _LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeErro
 def mapped_errors() -> Iterator[None]:
     """Driver errors come out as `Unavailable`; the sentence never holds the address or a password.
 
-    A cancellation comes out as one even if the driver forgot it: `asyncio.wait_for`, which it uses, does so when what
-    it waits for comes at the same moment (CPython 3.11 `Lib/asyncio/tasks.py`), and a loop would then never end.
+    A cancellation comes out as one even if the driver forgot it.
     """
-    asked = _cancellations()
+    asked = cancellations()
     try:
-        yield
-        _end_if_cancelled_since(asked)
+        with cancellation_kept():
+            yield
     except DagError:
         raise
     except asyncio.CancelledError as exc:
-        if _cancellations() > asked:
+        if cancellations() > asked:
             raise
         # The driver cancels what waits on a channel that closes (aiormq `abc.py`, TaskWrapper.throw).
         raise Unavailable("the message broker's connection was lost") from exc
@@ -50,17 +50,6 @@ def mapped_errors() -> Iterator[None]:
         ) from exc
     except _LOST as exc:
         raise Unavailable(f"the message broker cannot be asked ({type(exc).__name__})") from exc
-
-
-def _cancellations() -> int:
-    """How often the running task was asked to end."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
-def _end_if_cancelled_since(asked: int) -> None:
-    if _cancellations() > asked:
-        raise asyncio.CancelledError
 
 
 class Link:

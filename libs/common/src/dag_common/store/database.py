@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import asyncpg
 
 from dag_common.errors import Conflict, DagError, Unavailable
+from dag_common.runtime.cancellation import cancellation_kept
 from dag_common.runtime.pulse import Pulse
 from dag_common.store.statements import statement
 
@@ -59,9 +60,13 @@ _UNPREPARED = (asyncpg.InvalidParameterValueError, asyncpg.UndefinedTableError, 
 
 @contextmanager
 def mapped_errors() -> Iterator[None]:
-    """Driver errors come out as `Unavailable` or `Conflict`; the sentence never holds the address or a password."""
+    """Driver errors come out as `Unavailable` or `Conflict`; the sentence never holds the address or a password.
+
+    A cancellation comes out as one even if the driver forgot it.
+    """
     try:
-        yield
+        with cancellation_kept():
+            yield
     except DagError:
         raise
     except _RACED as exc:
