@@ -11,6 +11,7 @@ from starlette.responses import Response
 from dag_common.errors import Conflict, DagError, Invalid, NotFound, Refused, Unavailable
 from dag_sandbox.cluster.double import AlreadyExists
 from dag_sandbox.cluster.history import EXPIRED
+from dag_sandbox.cluster.paths import Target
 from dag_sandbox.cluster.resources import Object, Resource
 
 # kubernetes/apimachinery pkg/apis/meta/v1/types.go: StatusReason.
@@ -59,6 +60,15 @@ def failure(code: int, message: str, *, reason: str = "") -> Object:
         "reason": reason or REASONS.get(code, "Unknown"),
         "code": code,
     }
+
+
+def forbidden(verb: str, target: Target) -> str:
+    """What a service account is told that lacks a right (kubernetes/apiserver, handlers/responsewriters/errors.go)."""
+    resource = target.resource
+    what = f'{resource.qualified} "{target.name}"' if target.name else resource.qualified
+    place = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
+    asked = f'cannot {verb} resource "{target.right}" in API group "{resource.group}" {place}'
+    return f'{what} is forbidden: User "system:serviceaccount:dag:dag" {asked}'
 
 
 def rejection(error: DagError, *, reading: bool) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from dag_sandbox.cluster import answers, paths, verbs
 from dag_sandbox.cluster.calls import Call
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.faults import Fault
+from dag_sandbox.cluster.paths import Target
 from dag_sandbox.cluster.watches import WatchRequest, WatchStream
 
 _METHODS: Final = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -76,17 +78,22 @@ class ClusterApp:
             return answers.json_response(document)
         call = Call(self._cluster, request, paths.parse(request.url.path, self._cluster.resources))
         verb = call.verb()
-        refusal = await self._struck(verb, call.target.resource.plural)
+        refusal = await self._struck(verb, call.target)
         if refusal is not None:
             return refusal
         return self._watch(call) if verb == "watch" else await verbs.HANDLERS[verb](call)
 
-    async def _struck(self, verb: str, plural: str) -> Response | None:
-        if slow := self._cluster.faults.take("slow", verb=verb, resource=plural):
+    async def _struck(self, verb: str, target: Target) -> Response | None:
+        take = functools.partial(
+            self._cluster.faults.take, verb=verb, resource=target.right, namespace=target.namespace
+        )
+        if slow := take("slow"):
             await asyncio.sleep(slow.seconds)
-        fault = self._cluster.faults.take("respond", verb=verb, resource=plural)
+        fault = take("respond", "forbid")
         if fault is None:
             return None
+        if fault.action == "forbid":
+            return answers.json_response(answers.failure(403, answers.forbidden(verb, target)), 403)
         status = answers.failure(fault.status, fault.message or "refused on demand")
         return answers.json_response(status, fault.status, retry_after=fault.retry_after)
 

@@ -7,10 +7,12 @@ import copy
 from collections.abc import AsyncIterator, Iterable
 
 from dag_common.errors import Conflict, Invalid, NotFound
-from dag_common.runtime import clock, ids
+from dag_common.runtime import ids
 from dag_sandbox.cluster import objects
 from dag_sandbox.cluster.faults import Faults
 from dag_sandbox.cluster.history import Change, ChangeType, History
+from dag_sandbox.cluster.logs import PodLogs
+from dag_sandbox.cluster.moments import timestamp
 from dag_sandbox.cluster.resources import CATALOGUE, Object, Resource
 from dag_sandbox.cluster.selectors import Selection
 
@@ -40,6 +42,7 @@ class ClusterDouble:
         self.resources = set(resources)
         self.token = f"sandbox-{ids.new_event_id()}"
         self.faults = Faults()
+        self.logs = PodLogs()
         self.bookmark_seconds = _BOOKMARK_SECONDS
         self.history = History(first=_FIRST_REVISION, size=history)
         self._stored: dict[Resource, dict[Key, Object]] = {}
@@ -49,7 +52,7 @@ class ClusterDouble:
 
         As in Kubernetes the status of a kind with a status subresource is dropped: patch it afterwards.
         """
-        created = objects.admitted(resource, _named(obj), uid=ids.new_event_id(), now=_timestamp())
+        created = objects.admitted(resource, _named(obj), uid=ids.new_event_id(), now=timestamp())
         key = _key(created)
         if key in self._collection(resource):
             raise AlreadyExists(f'{resource.qualified} "{key[1]}" already exists')
@@ -89,7 +92,7 @@ class ClusterDouble:
             return self._commit("DELETED", resource, before, before)
         if "deletionTimestamp" in before["metadata"]:
             return copy.deepcopy(before)
-        return self._commit("MODIFIED", resource, before, objects.dying(resource, before, now=_timestamp()))
+        return self._commit("MODIFIED", resource, before, objects.dying(resource, before, now=timestamp()))
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """A copy of the object. Raises `NotFound`."""
@@ -193,7 +196,3 @@ def _named(obj: Object) -> Object:
     if isinstance(metadata, dict) and metadata.get("generateName") and not metadata.get("name"):
         return obj | {"metadata": metadata | {"name": metadata["generateName"] + ids.new_event_id()[-5:]}}
     return obj
-
-
-def _timestamp() -> str:
-    return clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,13 +7,14 @@ from typing import Literal
 
 import msgspec
 
-Action = Literal["respond", "slow", "eof", "expire", "error", "reset", "split", "silence"]
+Action = Literal["respond", "forbid", "slow", "eof", "expire", "error", "reset", "split", "silence"]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """One fault. An empty `verb` or `resource` (plural) fits any; `times` 0 lasts until cleared.
+    """One fault. An empty `verb`, `resource` (plural, or like `pods/log`) or `namespace` fits any; `times` 0 lasts.
 
-    On requests: `respond` answers with `status` (and `retryAfter` seconds), `slow` waits `seconds` first.
+    On requests: `respond` answers with `status` (and `retryAfter` seconds), `forbid` as narrow RBAC rules do,
+    `slow` waits `seconds` first. RBAC does not touch watches that are open.
     On watches, open ones included: `eof` ends the stream, `expire` sends a 410 ERROR event, `error` an ERROR
     event with `status`, `reset` breaks the connection in the middle of the next line, `split` sends the next
     line in pieces of `bytes`, `silence` sends nothing more and keeps the connection.
@@ -22,12 +23,18 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     action: Action
     verb: str = ""
     resource: str = ""
+    namespace: str = ""
     times: int = 1
     status: int = 500
     message: str = ""
     retry_after: float = 0
     seconds: float = 0
     bytes: int = 7
+
+    def fits(self, verb: str, resource: str, namespace: str) -> bool:
+        """Whether it is about such a call; one that is about a namespace fits no call for all of them."""
+        wanted = ((self.verb, verb), (self.resource, resource), (self.namespace, namespace))
+        return all(mine in ("", theirs) for mine, theirs in wanted)
 
 
 class Faults:
@@ -52,10 +59,10 @@ class Faults:
         """Nothing goes wrong any more."""
         self._waiting.clear()
 
-    def take(self, *actions: Action, verb: str, resource: str) -> Fault | None:
+    def take(self, *actions: Action, verb: str, resource: str, namespace: str = "") -> Fault | None:
         """The first fault with one of these actions that fits, used up once; None when nothing strikes."""
         for index, fault in enumerate(self._waiting):
-            if fault.action in actions and fault.verb in {"", verb} and fault.resource in {"", resource}:
+            if fault.action in actions and fault.fits(verb, resource, namespace):
                 self._use(index, fault)
                 return fault
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dag_common.errors import NotFound
-from dag_sandbox.cluster.resources import Object, Resource
+from dag_sandbox.cluster.resources import PODS, Object, Resource
 
 _UNKNOWN: Final = "the server could not find the requested resource"
 _VERBS: Final = ["create", "delete", "get", "list", "patch", "update", "watch"]
@@ -22,6 +22,11 @@ class Target:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+
+    @property
+    def right(self) -> str:
+        """The resource as access rules name it: `pods`, `pods/log`."""
+        return f"{self.resource.plural}/{self.subresource}" if self.subresource else self.resource.plural
 
 
 def parse(path: str, resources: Iterable[Resource]) -> Target:
@@ -69,9 +74,13 @@ def _checked(target: Target) -> Target:
         raise NotFound(_UNKNOWN)
     if target.name and target.resource.namespaced and not target.namespace:
         raise NotFound(_UNKNOWN)
-    if target.subresource and not (target.subresource == "status" and target.resource.status_subresource):
+    if target.subresource not in _subresources(target.resource):
         raise NotFound(_UNKNOWN)
     return target
+
+
+def _subresources(resource: Resource) -> tuple[str, ...]:
+    return ("", *(["status"] if resource.status_subresource else []), *(["log"] if resource == PODS else []))
 
 
 def _group(name: str, served: list[Resource]) -> Object:

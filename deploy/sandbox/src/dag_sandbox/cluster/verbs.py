@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from dag_common.errors import Invalid
 from dag_sandbox.cluster import answers, pages
@@ -16,8 +16,18 @@ _MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 async def _get(call: Call) -> Response:
+    if call.target.subresource == "log":
+        return _log(call)
     obj = call.cluster.get(call.target.resource, call.target.namespace, call.target.name)
     return answers.json_response(answers.presented(obj, partial=call.partial()))
+
+
+def _log(call: Call) -> Response:
+    if call.flag("follow"):
+        raise Invalid("the sandbox follows no logs")
+    pod = call.cluster.get(call.target.resource, call.target.namespace, call.target.name)
+    container, tail = call.request.query_params.get("container", ""), call.number("tailLines")
+    return PlainTextResponse(call.cluster.logs.read(pod, container, previous=call.flag("previous"), tail=tail))
 
 
 async def _list(call: Call) -> Response:

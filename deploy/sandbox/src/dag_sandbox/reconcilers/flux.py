@@ -23,11 +23,11 @@ from dag_sandbox.cluster.history import Change
 from dag_sandbox.cluster.resources import GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES, Object, Resource
 from dag_sandbox.reconcilers.flux_chart import HelmCharts, source_of
 from dag_sandbox.reconcilers.flux_objects import FluxRelease, FluxSource
-from dag_sandbox.reconcilers.flux_pace import Pace
 from dag_sandbox.reconcilers.flux_release import HelmReleases, chart_key_of
 from dag_sandbox.reconcilers.flux_source import GitRepositories
 from dag_sandbox.reconcilers.flux_writer import REQUESTED_AT
 from dag_sandbox.reconcilers.outcomes import Outcome
+from dag_sandbox.reconcilers.pace import Pace
 from dag_sandbox.reconcilers.work_queue import Key, WorkQueue
 
 __all__ = ["FluxReconciler", "FluxRelease", "FluxSource", "Outcome", "Pace"]

@@ -6,15 +6,16 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dag_sandbox.cluster.moments import timestamp
 from dag_sandbox.cluster.resources import Object
 from dag_sandbox.reconcilers import flux_texts as texts
 from dag_sandbox.reconcilers import helm_history
-from dag_sandbox.reconcilers.flux_chart import Built
-from dag_sandbox.reconcilers.flux_pace import Pace
+from dag_sandbox.reconcilers.charts import Built
 from dag_sandbox.reconcilers.flux_remedy import Remedy
-from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, no, timestamp, unknown, yes
+from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, no, unknown, yes
 from dag_sandbox.reconcilers.helm_history import History
 from dag_sandbox.reconcilers.outcomes import RENDER_ERROR, STUCK, Outcome
+from dag_sandbox.reconcilers.pace import Pace
 
 _DOUBLED_AT_MOST: Final = 6
 _NO_FAILURES: Final = {"failures": GONE, "installFailures": GONE, "upgradeFailures": GONE}

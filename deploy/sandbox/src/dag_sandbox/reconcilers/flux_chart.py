@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from dataclasses import replace
 from typing import Any, Final
-
-import yaml
 
 from dag_common.errors import Invalid, NotFound
 from dag_sandbox.cluster.double import ClusterDouble
+from dag_sandbox.cluster.moments import timestamp
 from dag_sandbox.cluster.resources import GIT_REPOSITORIES, HELM_CHARTS, Object
+from dag_sandbox.reconcilers.charts import Built, read_chart
 from dag_sandbox.reconcilers.flux_source import GitRepositories
-from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, Mark, no, timestamp, unknown, yes
+from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, Mark, no, unknown, yes
 from dag_sandbox.reconcilers.work_queue import Key
 
 BUILT_FROM: Final = "dag-sandbox/commit"
 """Where an artifact keeps the commit it was built from: a chart that is not rebuilt keeps its old content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A chart as Helm gets it; `version` is what Flux made of the one in Chart.yaml."""
-
-    name: str
-    version: str
-    app_version: str
-    values: Any
-
-    @property
-    def label(self) -> str:
-        """As Flux's messages name it."""
-        return f"{self.name}@{self.version}"
 
 
 class HelmCharts:
@@ -87,40 +71,13 @@ class HelmCharts:
         return str(artifact.get("revision", ""))
 
     async def _read(self, obj: Object, commit: str) -> Built:
-        checkout, path = self._sources.checkout(source_of(obj)), _directory(obj)
-        described = _mapping("Chart.yaml", await checkout.read(commit, f"{path}Chart.yaml"))
-        try:
-            values = _parsed("values.yaml", await checkout.read(commit, f"{path}values.yaml"))
-        except NotFound:
-            values = {}
-        name, version = str(described.get("name", "")), str(described.get("version", ""))
-        if not name or not version:
-            raise Invalid("Chart.yaml: chart.metadata.name and chart.metadata.version are required")
-        return Built(name, _stamped(obj, version, commit), str(described.get("appVersion", "")), values)
+        chart = await read_chart(self._sources.checkout(source_of(obj)), commit, str(obj["spec"]["chart"]))
+        return replace(chart, version=_stamped(obj, chart.version, commit))
 
 
 def source_of(obj: Object) -> Key:
     """The GitRepository a HelmChart is built from; it is in the HelmChart's own namespace."""
     return obj["metadata"]["namespace"], obj["spec"]["sourceRef"]["name"]
-
-
-def _directory(obj: Object) -> str:
-    path = PurePosixPath(str(obj["spec"]["chart"]).lstrip("/")).as_posix()
-    return "" if path == "." else f"{path}/"
-
-
-def _parsed(name: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise Invalid(f"{name}: error converting YAML to JSON: {exc}") from exc
-
-
-def _mapping(name: str, text: str) -> dict[str, Any]:
-    parsed = _parsed(name, text)
-    if not isinstance(parsed, dict):
-        raise Invalid(f"{name}: it must be a mapping")
-    return parsed
 
 
 def _stamped(obj: Object, version: str, commit: str) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dag_common.errors import Invalid, NotFound
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.resources import HELM_CHARTS, HELM_RELEASES, Object
+from dag_sandbox.reconcilers.charts import Built
 from dag_sandbox.reconcilers.flux_action import Action, Work, in_sync
-from dag_sandbox.reconcilers.flux_chart import Built, HelmCharts
-from dag_sandbox.reconcilers.flux_pace import Pace
+from dag_sandbox.reconcilers.flux_chart import HelmCharts
 from dag_sandbox.reconcilers.flux_writer import FluxWriter, no, yes
 from dag_sandbox.reconcilers.outcomes import Outcome, outcome_of
+from dag_sandbox.reconcilers.pace import Pace
 from dag_sandbox.reconcilers.work_queue import Key
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from dag_sandbox.cluster.moments import timestamp
 from dag_sandbox.cluster.resources import Object
 from dag_sandbox.reconcilers import flux_texts as texts
 from dag_sandbox.reconcilers import helm_history
 from dag_sandbox.reconcilers.durations import seconds, written
-from dag_sandbox.reconcilers.flux_pace import Pace
-from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, no, timestamp, yes
+from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, no, yes
 from dag_sandbox.reconcilers.helm_history import History
+from dag_sandbox.reconcilers.pace import Pace
 
 
 class Remedy:

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from dag_common.errors import NotFound, Unavailable
 from dag_sandbox.cluster.double import ClusterDouble
+from dag_sandbox.cluster.moments import timestamp
 from dag_sandbox.cluster.resources import GIT_REPOSITORIES, SECRETS, Object
 from dag_sandbox.reconcilers.durations import seconds
-from dag_sandbox.reconcilers.flux_git import Checkout, Remote
-from dag_sandbox.reconcilers.flux_pace import Pace
-from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, no, timestamp, unknown, yes
+from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, no, unknown, yes
+from dag_sandbox.reconcilers.git_tip import Checkout, Remote
+from dag_sandbox.reconcilers.pace import Pace
 from dag_sandbox.reconcilers.work_queue import Key
 
 _REFUSED: Final = ("authentication failed", "could not read username", "401", "403")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dag_common.runtime import clock
 from dag_sandbox.cluster.double import ClusterDouble
+from dag_sandbox.cluster.moments import timestamp
 from dag_sandbox.cluster.resources import Object, Resource
 from dag_sandbox.reconcilers.work_queue import Key
 
@@ -111,8 +111,3 @@ def _written(type_: str, mark: Mark, before: Mapping[str, Any], generation: int)
         "lastTransitionTime": old["lastTransitionTime"] if same else timestamp(),
         "observedGeneration": generation,
     }
-
-
-def timestamp() -> str:
-    """The time as Kubernetes writes it: UTC, whole seconds."""
-    return clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
