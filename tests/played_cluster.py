@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.runtime import clock
+from dag_monitor.domain import helm
 from dag_monitor.domain.expectation import Expectation, Later, Object, Ref, Relation
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.verdict import Progressing, Verdict
@@ -94,8 +96,9 @@ def pictures(double: ClusterDouble, *, since: int = BEGINNING) -> Iterator[Mappi
 
 def verdicts(double: ClusterDouble, expected: Expectation, *, since: int = BEGINNING) -> list[Verdict]:
     """What the judge says after every single write."""
-    judge = judge_for(expected.target.kind)
-    return [judge.assess(picture, expected) for picture in pictures(double, since=since)]
+    kind = expected.target.kind
+    assess = helm.assess if kind == "helm" else judge_for(kind).assess
+    return [assess(picture, expected) for picture in pictures(double, since=since)]
 
 
 def verdict(double: ClusterDouble, expected: Expectation, *, since: int = BEGINNING) -> Verdict:
@@ -107,6 +110,15 @@ def verdict(double: ClusterDouble, expected: Expectation, *, since: int = BEGINN
 def told(said: list[Verdict]) -> list[str]:
     """The messages of what was not final, each once, in order."""
     return list(dict.fromkeys(one.message for one in said if isinstance(one, Progressing)))
+
+
+@contextlib.contextmanager
+def deaths() -> Iterator[None]:
+    """Whoever runs inside may die."""
+    try:
+        yield
+    except* Died:
+        pass
 
 
 def later(version: str, commit: str = AFTER) -> Later:

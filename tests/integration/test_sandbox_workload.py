@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -11,10 +11,10 @@ from conditions import until
 from played_cluster import (
     AFTER,
     QUICK,
-    Died,
     MortalDouble,
     changes,
     chart,
+    deaths,
     expectation,
     later,
     sick,
@@ -306,7 +306,7 @@ async def test_controllers_that_die_after_every_single_write_get_there(outcome: 
     lives = 0
     while not rolled_out(double)() and lives < 500:
         double.left, lives = 1, lives + 1
-        with _deaths():
+        with deaths():
             async with WorkloadControllers(double, pace=QUICK):
                 await until(lambda: double.left == 0 or rolled_out(double)())
     double.left = None
@@ -314,11 +314,3 @@ async def test_controllers_that_die_after_every_single_write_get_there(outcome: 
     assert lives > 15
     assert isinstance(said[-1], verdict_type)
     assert {type(one) for one in said[:-1]} == {Progressing}
-
-
-@contextlib.contextmanager
-def _deaths() -> Iterator[None]:
-    try:
-        yield
-    except* Died:
-        pass
