@@ -104,7 +104,7 @@ def verdicts(double: ClusterDouble, expected: Expectation, *, since: int = BEGIN
 def verdict(double: ClusterDouble, expected: Expectation, *, since: int = BEGINNING) -> Verdict:
     """The first final verdict, which is the one that counts; the last one if none is final."""
     said = verdicts(double, expected, since=since)
-    return next((one for one in said if not isinstance(one, Progressing)), said[-1])
+    return next((one for one in said if not isinstance(one, Progressing)), said[-1] if said else Progressing(""))
 
 
 def told(said: list[Verdict]) -> list[str]:

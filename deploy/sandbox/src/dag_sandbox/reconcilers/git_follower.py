@@ -33,5 +33,6 @@ class Follower:
         return self._known
 
     async def chart(self, commit: str, path: str) -> Built:
-        """The chart in a directory at a commit that was a tip. Raises `NotFound`, `Invalid`."""
+        """The chart in a directory at a commit of the branch. Raises `NotFound`, `Invalid`, `Unavailable`."""
+        await self._checkout.fetch_commit(self._remote, commit)
         return await read_chart(self._checkout, commit, path)

@@ -49,6 +49,13 @@ class Checkout:
                 tip = (await self._git("rev-parse", f"refs/tips/{remote.branch}")).strip()
             return tip
 
+    async def fetch_commit(self, remote: Remote, commit: str) -> None:
+        """Have one commit that need not be a tip. Raises `Unavailable`."""
+        async with self._turn:
+            if not await self.holds(commit):
+                await self._prepare()
+                await self._git("fetch", "--quiet", "--no-tags", "--depth=1", remote.url, commit, remote=remote)
+
     async def read(self, commit: str, path: str) -> str:
         """A text file at a commit. Raises `NotFound`."""
         try:
