@@ -23,11 +23,12 @@ from played_cluster import (
     verdicts,
 )
 
+from dag_common.errors import Invalid
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.resources import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS, Object
 from dag_sandbox.reconcilers import manifests
-from dag_sandbox.reconcilers.outcomes import SYMPTOMS, Outcome
+from dag_sandbox.reconcilers.outcomes import SYMPTOMS, Outcome, outcome_of, outcome_written
 from dag_sandbox.reconcilers.workloads import WorkloadControllers
 
 KEY = ("default", "podinfo")
@@ -314,3 +315,11 @@ async def test_controllers_that_die_after_every_single_write_get_there(outcome: 
     assert lives > 15
     assert isinstance(said[-1], verdict_type)
     assert {type(one) for one in said[:-1]} == {Progressing}
+
+
+def test_a_fate_survives_being_written_on_a_pod_template_and_a_wrong_one_is_refused() -> None:
+    fate = Outcome("fail", "no space left", 2.0, "volume")
+    assert outcome_written(fate.written()) == fate
+    assert outcome_written("") == Outcome()
+    with pytest.raises(Invalid, match=r"sandbox\.symptom is 'cough', it must be one of image-pull, crash-loop"):
+        outcome_of({"sandbox": {"outcome": "fail", "symptom": "cough"}})

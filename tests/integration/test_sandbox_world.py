@@ -80,3 +80,11 @@ def test_addresses_follow_the_name_their_reader_used() -> None:
     seen = told.seen_through("http://127.0.0.1:8090")
     assert seen.git == "http://127.0.0.1:2"
     assert seen.iac_url_to_clone == "http://dag:sandbox@127.0.0.1:2/iac.git"
+
+
+@pytest.mark.parametrize(("branch", "kind"), [("main", "flux"), ("argocd", "argocd"), ("workload", "workload")])
+async def test_an_environment_is_watched_as_the_kind_that_brings_it(tmp_path: Path, branch: str, kind: str) -> None:
+    async with world(tmp_path, tmp_path / "registry", Ground()) as addresses:
+        registry = await RegistryFile(tmp_path / "registry").start()
+        environment = find_environment(registry.find_app(addresses.repo_url), branch)
+    assert [target.kind for target in environment.targets] == [kind]

@@ -20,7 +20,7 @@ PORT = 8090
 
 app = typer.Typer(
     name="dag_sandbox",
-    help="The outside world on loopback, to try DAG on: a git host, a CI provider, a cluster with Flux.",
+    help="The outside world on loopback, to try DAG on: git host, CI provider, cluster with Flux, Argo CD and Helm.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

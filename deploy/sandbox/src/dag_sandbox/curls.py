@@ -29,8 +29,16 @@ curl -sS $server/api/get/chart -H 'Content-Type: application/json' -d "$$ASK" | 
 curl -sS $server/api/deployments/$$ID; echo
 rm -rf /tmp/iac && git clone -q $iac /tmp/iac && git -C /tmp/iac show --stat
 
-# The same with the command that CI uses; the second one fails, and says why:
+# The same with the command that CI uses, in environments that others bring to the cluster; each follows a branch:
 export DAG_SERVER_URL=$server DAG_REPO_URL=$repo DAG_JOB_ID=$$JOB_ID DAG_JOB_TOKEN=$$JOB_TOKEN
+for KIND in argocd helm workload; do
+  JOB=$$(curl -sS $gitlab/_jobs -d '{"project": "$project", "ref": "'$$KIND'"}')
+  $dag deploy $charts/hello --deploy-version 1.0.0 --environment $$KIND \\
+    --job-id $$(sed 's/.*"jobId":"\\([^"]*\\)".*/\\1/' <<< "$$JOB") \\
+    --job-token $$(sed 's/.*"token":"\\([^"]*\\)".*/\\1/' <<< "$$JOB")
+done
+
+# And twice more on main; the second one fails, and says why:
 $dag deploy $charts/hello --deploy-version 1.1.0 --set greeting='Good morning'
 $dag deploy $charts/hello --deploy-version 1.1.1$broken
 """)

@@ -48,10 +48,11 @@ def _registry(addresses: Addresses) -> dict[str, object]:
 
 
 def _environment(release: Release) -> dict[str, object]:
+    kind, namespace = release.watched
     target = {
-        "kind": "flux",
+        "kind": kind,
         "cluster": "sandbox",
-        "namespace": release.namespace,
+        "namespace": namespace,
         "name": release.name,
         "timeout": "5m",
     }

@@ -115,7 +115,7 @@ def _introduce(stage: Stage, addresses: Addresses) -> None:
         [
             ("a CI provider (GitLab)", addresses.gitlab),
             ("a git host with the IaC repository", addresses.iac_url),
-            ("a cluster with Flux", addresses.cluster),
+            ("a cluster with Flux, Argo CD and Helm", addresses.cluster),
         ]
     )
 

@@ -1,4 +1,4 @@
-"""The whole sandbox in one context: git host, CI provider, cluster with Flux, and the registry that knows them.
+"""The whole sandbox in one context: git host, CI provider, cluster with its reconcilers, and their registry.
 
 async with world(Path("sandbox"), Path("registry"), Ground()) as addresses:
 ...
@@ -7,8 +7,8 @@ async with world(Path("sandbox"), Path("registry"), Ground()) as addresses:
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -25,17 +25,24 @@ from dag_sandbox.githost import GitHost
 from dag_sandbox.gitlab import GitLabDouble
 from dag_sandbox.gitlab_app import app as gitlab_app
 from dag_sandbox.gitlab_jobs import Jobs
+from dag_sandbox.reconcilers.argocd import ArgoApp, ArgoCd
 from dag_sandbox.reconcilers.flux import FluxReconciler, FluxRelease, FluxSource
+from dag_sandbox.reconcilers.git_follower import GitSource
+from dag_sandbox.reconcilers.helm import HelmAgent, HelmApp, HelmFlags
+from dag_sandbox.reconcilers.pace import Pace
+from dag_sandbox.reconcilers.workloads import WorkloadControllers
 from dag_sandbox.registration import write_registry
-from dag_sandbox.releases import RELEASES
+from dag_sandbox.releases import ARGOCD_NAMESPACE, Release, of_kind
 from dag_sandbox.serving import serve
 
 PARTS: Final = ("front", "git", "gitlab", "cluster")
 """In the order of their ports."""
 
+_PACE: Final = Pace(interval=1.0, deadline=1.0)
+
 README = b"""# Infrastructure as code of the sandbox
 
-`clusters/sandbox/<environment>/<app>` holds the chart that runs there. DAG writes it, Flux follows it.
+`clusters/sandbox/<environment>/<app>` holds the chart that runs there. DAG writes it; Flux, Argo CD and Helm follow it.
 """
 
 
@@ -68,7 +75,8 @@ async def world(directory: Path, registry: Path, ground: Ground) -> AsyncIterato
         gitlab.url = gitlab.issuer.url = addresses.gitlab
         host.base_url = addresses.git
         await _seed(host)
-        await stack.enter_async_context(FluxReconciler(cluster, _releases(addresses)))
+        for reconciler in _reconcilers(cluster, addresses):
+            await stack.enter_async_context(reconciler)
         write_registry(registry, addresses, cluster.token)
         front.addresses = addresses
         yield addresses
@@ -95,9 +103,35 @@ async def _serve(stack: AsyncExitStack, app: ASGIApp, ground: Ground) -> str:
     return f"http://{ground.name}:{urlsplit(url).port}"
 
 
-def _releases(addresses: Addresses) -> list[FluxRelease]:
+def _reconcilers(cluster: ClusterDouble, addresses: Addresses) -> Iterator[AbstractAsyncContextManager[object]]:
+    """Everybody who works in the cluster, each at a pace that one can wait for."""
+    source = GitSource(url=addresses.iac_url, user=GIT_USER, password=GIT_PASSWORD)
+    yield WorkloadControllers(cluster, pace=_PACE)
+    yield FluxReconciler(cluster, _flux_releases(addresses), workloads=True)
+    yield ArgoCd(cluster, [_argo_app(one, source) for one in of_kind("argocd")], pace=_PACE)
+    yield HelmAgent(cluster, [_helm_app(one, source) for one in of_kind("helm", "workload")], pace=_PACE)
+
+
+def _flux_releases(addresses: Addresses) -> list[FluxRelease]:
     source = FluxSource(url=addresses.iac_url, user=GIT_USER, password=GIT_PASSWORD)
-    return [FluxRelease(name=one.name, namespace=one.namespace, path=one.path, source=source) for one in RELEASES]
+    flux = of_kind("flux")
+    return [FluxRelease(name=one.name, namespace=one.namespace, path=one.path, source=source) for one in flux]
+
+
+def _argo_app(release: Release, source: GitSource) -> ArgoApp:
+    return ArgoApp(
+        name=release.name,
+        path=release.path,
+        source=source,
+        namespace=ARGOCD_NAMESPACE,
+        destination=release.namespace,
+    )
+
+
+def _helm_app(release: Release, source: GitSource) -> HelmApp:
+    waits = release.kind == "helm"
+    flags = HelmFlags(wait=waits, rollback_on_failure=waits)
+    return HelmApp(name=release.name, namespace=release.namespace, path=release.path, source=source, flags=flags)
 
 
 async def _seed(host: GitHost) -> None:

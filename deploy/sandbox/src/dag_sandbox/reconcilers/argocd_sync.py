@@ -6,12 +6,12 @@ import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
-from dag_common.errors import DagError, NotFound
+from dag_common.errors import DagError
 from dag_common.runtime import clock
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.moments import timestamp
-from dag_sandbox.cluster.resources import DEPLOYMENTS, Object
-from dag_sandbox.reconcilers import manifests
+from dag_sandbox.cluster.resources import Object
+from dag_sandbox.reconcilers import rollouts
 from dag_sandbox.reconcilers.argocd_compare import Target, Targets
 from dag_sandbox.reconcilers.argocd_objects import Application, operation_state
 from dag_sandbox.reconcilers.outcomes import REFUSED, RETRY_THEN_SUCCEED, STUCK
@@ -89,21 +89,12 @@ class Operations:
             why = target.outcome.reason or _REFUSAL
             app.patch(operation_state(syncResult=_result(app, target, "SyncFailed", why)))
             return self._fail(app, "Failed", f"one or more objects failed to apply, reason: {why}", retries)
-        how = self._written(app, target.manifest or {})
+        how = rollouts.apply(self._double, app.release, target.manifest or {})
         result = _result(app, target, "Synced", f"deployment.apps/{app.key[1]} {how}")
         app.patch(operation_state(message="one or more tasks are running", syncResult=result))
         app.patch({"status": {"history": _history(app, target)}})
         self._end(app, "Succeeded", "successfully synced (all tasks run)")
         return None
-
-    def _written(self, app: Application, manifest: Object) -> str:
-        try:
-            before = self._double.get(DEPLOYMENTS, *app.release)
-        except NotFound:
-            self._double.create(DEPLOYMENTS, manifest)
-            return "created"
-        self._double.replace(DEPLOYMENTS, manifests.applied(before, manifest))
-        return "configured"
 
     def _fail(self, app: Application, phase: str, message: str, done: int) -> float | None:
         """Waiting for a retry is being Running with an end."""

@@ -44,8 +44,15 @@ class FluxReconciler:
     """
 
     def __init__(
-        self, double: ClusterDouble, releases: Iterable[FluxRelease] = (), *, pace: Pace = _STANDARD_PACE
+        self,
+        double: ClusterDouble,
+        releases: Iterable[FluxRelease] = (),
+        *,
+        pace: Pace = _STANDARD_PACE,
+        workloads: bool = False,
     ) -> None:
+        """With `workloads` each release brings a Deployment and waits for it: run `WorkloadControllers` beside."""
+        self._workloads = workloads
         self._double = double
         self._releases = tuple(releases)
         self._pace = pace
@@ -86,7 +93,7 @@ class FluxReconciler:
         sources = GitRepositories(self._double, directory, self._pace)
         charts = HelmCharts(self._double, sources)
         releases = HelmReleases(self._double, charts, self._pace, woken)
-        releases.outcomes = self.outcomes
+        releases.outcomes, releases.with_workloads = self.outcomes, self._workloads
         queues = {
             GIT_REPOSITORIES: WorkQueue(tasks, "GitRepository", sources.reconcile),
             HELM_CHARTS: WorkQueue(tasks, "HelmChart", charts.reconcile),

@@ -12,12 +12,14 @@ from dag_sandbox.reconcilers import flux_texts as texts
 from dag_sandbox.reconcilers import helm_history
 from dag_sandbox.reconcilers.charts import Built
 from dag_sandbox.reconcilers.flux_remedy import Remedy
+from dag_sandbox.reconcilers.flux_workload import Workload
 from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, no, unknown, yes
 from dag_sandbox.reconcilers.helm_history import History
-from dag_sandbox.reconcilers.outcomes import RENDER_ERROR, STUCK, Outcome
+from dag_sandbox.reconcilers.outcomes import REFUSED, RENDER_ERROR, STUCK, Outcome
 from dag_sandbox.reconcilers.pace import Pace
 
 _DOUBLED_AT_MOST: Final = 6
+_FINE: Final = Outcome()
 _NO_FAILURES: Final = {"failures": GONE, "installFailures": GONE, "upgradeFailures": GONE}
 
 
@@ -95,13 +97,15 @@ def in_sync(work: Work) -> bool:
 class Action:
     """Runs one attempt; `woken` is set when something new is there, which is what a stuck release waits for."""
 
-    def __init__(self, work: Work, pace: Pace, woken: asyncio.Event) -> None:
+    def __init__(self, work: Work, pace: Pace, woken: asyncio.Event, workload: Workload | None = None) -> None:
         self._work = work
+        self._workload = workload
         self._writer = work.writer
         self._pace = pace
         self._woken = woken
         self._verb = work.verb
         self._remedy = Remedy(self._writer, work.obj, self._verb, work.outcome.retries, pace)
+        self._remedy.workload = workload
 
     async def run(self) -> float | None:
         """Attempt, write what came of it; after how many seconds to come back."""
@@ -111,6 +115,7 @@ class Action:
             return None
         entry = self._work.entry()
         self._begin(failures)
+        self._apply(failures)
         if self._work.outcome.outcome == STUCK:
             await self._woken.wait()
             return 0.0
@@ -118,9 +123,19 @@ class Action:
             return self._not_rendered(failures + 1)
         seconds = self._work.outcome.seconds
         await asyncio.sleep(self._pace.action if seconds is None else seconds)
+        if self._workload and self._work.outcome.outcome != REFUSED:
+            await self._workload.settled()
         if self._work.outcome.fails(attempts_failed=failures):
             return await self._failed(entry, failures + 1)
         return self._succeeded(entry)
+
+    def _apply(self, failures: int) -> None:
+        """What Helm applies before it waits; a retry brings pods that do well."""
+        outcome = self._work.outcome
+        if self._workload is None or outcome.outcome in (RENDER_ERROR, REFUSED):
+            return
+        goes_wrong = outcome.outcome == STUCK or outcome.fails(attempts_failed=failures)
+        self._workload.apply(self._work.chart, outcome if goes_wrong else _FINE)
 
     def _begin(self, failures: int) -> None:
         running = texts.running(self._verb, self._work.obj)
@@ -143,7 +158,10 @@ class Action:
         return None
 
     async def _failed(self, entry: helm_history.Entry, failures: int) -> float | None:
-        message = self._fail(texts.not_ready(self._work.obj, self._work.outcome.reason))
+        outcome = self._work.outcome
+        refused = outcome.outcome == REFUSED
+        cause = texts.refused(outcome.reason) if refused else texts.not_ready(self._work.obj, outcome.reason)
+        message = self._fail(cause)
         stored = f"{self._verb}Failures"
         self._writer.rest(
             {

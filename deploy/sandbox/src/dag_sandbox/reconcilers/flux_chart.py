@@ -71,7 +71,9 @@ class HelmCharts:
         return str(artifact.get("revision", ""))
 
     async def _read(self, obj: Object, commit: str) -> Built:
-        chart = await read_chart(self._sources.checkout(source_of(obj)), commit, str(obj["spec"]["chart"]))
+        source = source_of(obj)
+        await self._sources.hold(source, commit)
+        chart = await read_chart(self._sources.checkout(source), commit, str(obj["spec"]["chart"]))
         return replace(chart, version=_stamped(obj, chart.version, commit))
 
 

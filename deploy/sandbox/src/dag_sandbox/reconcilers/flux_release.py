@@ -13,6 +13,7 @@ from dag_sandbox.cluster.resources import HELM_CHARTS, HELM_RELEASES, Object
 from dag_sandbox.reconcilers.charts import Built
 from dag_sandbox.reconcilers.flux_action import Action, Work, in_sync
 from dag_sandbox.reconcilers.flux_chart import HelmCharts
+from dag_sandbox.reconcilers.flux_workload import Workload
 from dag_sandbox.reconcilers.flux_writer import FluxWriter, no, yes
 from dag_sandbox.reconcilers.outcomes import Outcome, outcome_of
 from dag_sandbox.reconcilers.pace import Pace
@@ -30,6 +31,7 @@ class HelmReleases:
         self._pace = pace
         self._woken = woken
         self.outcomes: dict[Key, Outcome] = {}
+        self.with_workloads = False
 
     async def reconcile(self, key: Key) -> float | None:
         """One reconciliation, to its end or to where it has to wait."""
@@ -56,7 +58,8 @@ class HelmReleases:
         work = Work(writer, obj, chart, outcome, _digest(obj["spec"].get("values")))
         if in_sync(work):
             return None
-        return await Action(work, self._pace, self._woken(key)).run()
+        workload = Workload(self._double, key) if self.with_workloads else None
+        return await Action(work, self._pace, self._woken(key), workload).run()
 
     def _template(self, writer: FluxWriter, obj: Object) -> Key:
         """Make or update the HelmChart that the release's template describes (helmchart_template.go)."""

@@ -10,6 +10,7 @@ from dag_sandbox.cluster.resources import Object
 from dag_sandbox.reconcilers import flux_texts as texts
 from dag_sandbox.reconcilers import helm_history
 from dag_sandbox.reconcilers.durations import seconds, written
+from dag_sandbox.reconcilers.flux_workload import Workload
 from dag_sandbox.reconcilers.flux_writer import GONE, FluxWriter, no, yes
 from dag_sandbox.reconcilers.helm_history import History
 from dag_sandbox.reconcilers.pace import Pace
@@ -19,6 +20,7 @@ class Remedy:
     """The remediation of one action (`install` or `upgrade`), by the release's spec and at least `retries` retries."""
 
     def __init__(self, writer: FluxWriter, obj: Object, verb: str, retries: int, pace: Pace) -> None:
+        self.workload: Workload | None = None
         self._writer = writer
         self._obj = obj
         self._verb = verb
@@ -80,7 +82,11 @@ class Remedy:
         """Ready stays False all the time, also when the remediation succeeds: it then tells of that."""
         action = "rollback" if self._verb == "upgrade" else "uninstall"
         self._writer.conditions(Reconciling=yes("Progressing", texts.running(action, self._obj)))
+        if self.workload:
+            self.workload.take_back(action)
         await asyncio.sleep(self._pace.action / 2)
+        if self.workload and action == "rollback":
+            await self.workload.settled()
         reason, message = f"{action.capitalize()}Succeeded", texts.remediated(action, self._obj, self._history)
         after = (
             helm_history.rolled_back(self._history, now=timestamp())

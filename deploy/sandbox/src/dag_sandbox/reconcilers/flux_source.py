@@ -35,6 +35,12 @@ class GitRepositories:
             self._checkouts[key] = Checkout(self._directory / f"{key[0]}-{key[1]}.git")
         return self._checkouts[key]
 
+    async def hold(self, key: Key, commit: str) -> None:
+        """Have the contents of an artifact, also after a restart. Raises `NotFound`, `Unavailable`."""
+        if not await self.checkout(key).holds(commit):
+            remote = self._remote(self._double.get(GIT_REPOSITORIES, *key))
+            await self.checkout(key).fetch_commit(remote, commit)
+
     async def reconcile(self, key: Key) -> float | None:
         """Look at the branch once; again after the interval. Raises `NotFound` when the object is gone."""
         writer = FluxWriter(self._double, GIT_REPOSITORIES, key)

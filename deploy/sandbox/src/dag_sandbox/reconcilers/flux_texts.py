@@ -44,6 +44,11 @@ def not_ready(obj: Object, reason: str) -> str:
     return f"resource Deployment/{name} not ready. status: InProgress, message: {state}\ncontext deadline exceeded"
 
 
+def refused(reason: str) -> str:
+    """Why the API server does not take the manifests."""
+    return reason or 'admission webhook "policy.example.com" denied the request'
+
+
 def not_rendered(chart: str, reason: str) -> str:
     """Why the templates give no manifests."""
     place = f"{chart}/templates/deployment.yaml"

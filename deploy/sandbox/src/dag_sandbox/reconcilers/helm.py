@@ -21,7 +21,7 @@ from typing import Final, Self
 
 import structlog
 
-from dag_common.errors import DagError
+from dag_common.errors import DagError, NotFound
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.reconcilers.charts import Built
 from dag_sandbox.reconcilers.git_follower import Follower, GitSource
@@ -100,6 +100,8 @@ class HelmAgent:
         while True:
             try:
                 await self._look(app, follower)
+            except NotFound:
+                pass  # no chart yet
             except DagError as exc:
                 _log.info("helm_run_failed", namespace=app.namespace, name=app.name, error=str(exc))
             await asyncio.sleep(_USUAL_INTERVAL if self._pace.interval is None else self._pace.interval)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, replace
 from typing import Final
 
 from dag_common.errors import Conflict, NotFound
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.moments import timestamp
-from dag_sandbox.cluster.resources import DEPLOYMENTS, Object
-from dag_sandbox.reconcilers import manifests
+from dag_sandbox.reconcilers import manifests, rollouts
 from dag_sandbox.reconcilers.charts import Built
 from dag_sandbox.reconcilers.health import DEGRADED, settled
 from dag_sandbox.reconcilers.helm_release import DEPLOYED, FAILED, PENDING, SUPERSEDED, UNINSTALLED, HelmRelease
@@ -55,7 +53,7 @@ class Helm:
         fresh = not history or history[0].status == UNINSTALLED
         release = self._begin(chart, fate, history, fresh=fresh)
         if outcome.outcome != REFUSED:
-            self._apply(release.manifest)
+            rollouts.apply(self._double, self._key, release.manifest)
         if outcome.outcome == STUCK:
             return  # killed; what it has written stays
         trouble = await self._wait(outcome)
@@ -83,7 +81,7 @@ class Helm:
             rollback_to=version,
         )
         self._storage.create(again)
-        self._apply(again.manifest)
+        rollouts.apply(self._double, self._key, again.manifest)
         await asyncio.sleep(self._pace.action / 2)
         self._storage.supersede()
         self._storage.update(again, status=DEPLOYED)
@@ -97,8 +95,7 @@ class Helm:
         going = self._storage.update(
             newest, status="uninstalling", description="Deletion in progress (or silently failed)"
         )
-        with contextlib.suppress(NotFound):
-            self._double.delete(DEPLOYMENTS, *self._key)
+        rollouts.remove(self._double, self._key)
         await asyncio.sleep(self._pace.action / 2)
         if keep_history:
             self._storage.update(going, status=UNINSTALLED, description="Uninstallation complete")
@@ -122,14 +119,6 @@ class Helm:
                 last_deployed=now,
             )
         )
-
-    def _apply(self, manifest: Object) -> None:
-        try:
-            before = self._double.get(DEPLOYMENTS, *self._key)
-        except NotFound:
-            self._double.create(DEPLOYMENTS, manifest)
-        else:
-            self._double.replace(DEPLOYMENTS, manifests.applied(before, manifest))
 
     async def _wait(self, outcome: Outcome) -> str:
         """What went wrong, as Helm words it; nothing if all went well, or if nobody waited for it."""
