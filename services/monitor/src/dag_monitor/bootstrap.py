@@ -50,7 +50,7 @@ async def monitor(
         clock = await LogClock.of(database)
         streams, unread = Streams(database, "monitor"), Unread()
         hands = Hands(at_once=settings.rollouts_at_once, hold_seconds=settings.hold_seconds)
-        lookout = Lookout(Windows(clusters.reflectors), PushHistory(database))
+        lookout = Lookout(Windows(clusters.reflectors, clusters.reader), PushHistory(database))
         rollouts = Rollouts(streams, lookout, hands, partial(bus.send, MONITOR_QUEUE), clock.now)
         watch = rollouts.when_chart_pushed_watch_rollout
         touching = Touching(database, clock, hands)

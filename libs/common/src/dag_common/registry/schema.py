@@ -215,7 +215,7 @@ class Target(Entry, frozen=True, kw_only=True):
     (0 waits for the timeout).
     """
 
-    kind: Literal["flux", "argocd", "workload", "none"]
+    kind: Literal["flux", "argocd", "helm", "workload", "none"]
     cluster: str | None = None
     namespace: str | None = None
     name: str | None = None

@@ -10,6 +10,7 @@ from dag_common.registry.registry import Registry
 from dag_common.registry.schema import Cluster
 from dag_monitor.cluster.client import ClusterClient
 from dag_monitor.cluster.entry import access_to
+from dag_monitor.cluster.reader import Reader
 from dag_monitor.cluster.reflectors import Reflectors
 
 
@@ -18,9 +19,11 @@ class _Open:
     entry: Cluster
     client: ClusterClient
     reflectors: Reflectors
+    reader: Reader
 
     async def close(self) -> None:
         await self.reflectors.aclose()
+        await self.reader.aclose()
         await self.client.aclose()
 
 
@@ -37,14 +40,21 @@ class Clusters:
 
     def reflectors(self, name: str) -> Reflectors:
         """The shared reflectors of a cluster. Raises `NotFound` if the registry does not have it."""
+        return self._opened(name).reflectors
+
+    def reader(self, name: str) -> Reader:
+        """What reads of a cluster beside its watches. Raises `NotFound` if the registry does not have it."""
+        return self._opened(name).reader
+
+    def _opened(self, name: str) -> _Open:
         entry = self._registry().cluster(name)
         known = self._open.get(name)
         if known is None or known.entry != entry:
             if known is not None:
                 self._retired.append(known)
             client = ClusterClient(name, access_to(entry))
-            known = self._open[name] = _Open(entry, client, Reflectors(client))
-        return known.reflectors
+            known = self._open[name] = _Open(entry, client, Reflectors(client), Reader(client))
+        return known
 
     async def close(self) -> None:
         """Stop every watch and close every connection."""

@@ -3,46 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Final
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.errors import Invalid, NotFound, Unavailable
-from dag_monitor.cluster import resources
+from dag_common.runtime import clock
+from dag_monitor.cluster import releases, resources
+from dag_monitor.cluster.freshness import Freshness
+from dag_monitor.cluster.reader import Reader
 from dag_monitor.cluster.reflector import Reflector
 from dag_monitor.cluster.reflectors import Reflectors
-from dag_monitor.cluster.resources import Key, Query, Resource
+from dag_monitor.cluster.resources import SECRETS, Key, Query, Resource
+from dag_monitor.domain.concern import Concern, Releases, Since
 from dag_monitor.domain.expectation import Objects, Ref
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.sighting import Seen, Sighting, Unseen
 
-_BY_KIND: Final[dict[str, Resource]] = {
+_BY_KIND: Final[dict[str, Resource]] = resources.WORKLOADS | {
     resource.kind: resource
     for resource in (
         resources.HELM_RELEASES,
         resources.HELM_CHARTS,
         resources.GIT_REPOSITORIES,
         resources.APPLICATIONS,
-        resources.DEPLOYMENTS,
-        resources.STATEFUL_SETS,
-        resources.DAEMON_SETS,
-        resources.JOBS,
     )
 }
+_CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
 class Windows:
-    """Opens windows on the registry's clusters; `reflectors_of` raises `NotFound` for one it does not have."""
+    """Opens windows on the registry's clusters; both functions raise `NotFound` for one it does not have."""
 
-    def __init__(self, reflectors_of: Callable[[str], Reflectors]) -> None:
+    def __init__(self, reflectors_of: Callable[[str], Reflectors], reader_of: Callable[[str], Reader]) -> None:
         self._reflectors_of = reflectors_of
+        self._reader_of = reader_of
 
     @asynccontextmanager
     async def open(self, target: RolloutTarget, changed: asyncio.Event) -> AsyncIterator[Window]:
         """A window on what the target's judge is concerned with; `changed` is set whenever there is news in it."""
         async with AsyncExitStack() as stack:
-            yield Window(target, self._reflectors_of, changed, stack)
+            yield Window(target, self._reflectors_of, self._reader_of, changed, stack)
 
 
 class Window:
@@ -52,15 +55,20 @@ class Window:
         self,
         target: RolloutTarget,
         reflectors_of: Callable[[str], Reflectors],
+        reader_of: Callable[[str], Reader],
         changed: asyncio.Event,
         stack: AsyncExitStack,
     ) -> None:
         self._target = target
         self._reflectors_of = reflectors_of
+        self._reader_of = reader_of
         self._changed = changed
         self._stack = stack
         self._reflectors: dict[Query, Reflector] = {}
         self._wanted: dict[Query, set[Key]] = {}
+        self._freshness = Freshness(changed)
+        # A rollout is over when its timeout is: what began before this was there before the push.
+        self._since = clock.now() - timedelta(seconds=target.timeout_seconds) - _CLOCKS_DIFFER
 
     async def look(self) -> Sighting:
         """The objects the judge is concerned with as they are known now, or why they cannot be known yet."""
@@ -69,38 +77,65 @@ class Window:
         except (NotFound, Invalid, Unavailable) as exc:
             return Unseen(f"It cannot be watched: {exc.message}")
 
-    async def _look(self, concerned: Callable[[Objects, RolloutTarget], tuple[Ref, ...]]) -> Sighting:
-        seen: dict[Ref, resources.Object] = {}
+    async def _look(self, concerned: Callable[[Objects, RolloutTarget], tuple[Concern, ...]]) -> Sighting:
+        seen: Objects = {}
         while True:
-            refs = concerned(seen, self._target)
-            found = [await self._find(ref) for ref in refs]
-            blind = [reflector for reflector, _ in found if _is_blind(reflector)]
-            if blind:
-                return Unseen(_why(self._target, blind[0]))
-            now = {ref: obj for ref, (_, obj) in zip(refs, found, strict=True) if obj is not None}
-            if now.keys() == seen.keys() and set(concerned(now, self._target)) == set(refs):
-                return Seen(dict(now))
+            concerns = concerned(seen, self._target)
+            watches = [(concern, await self._watch(concern)) for concern in concerns]
+            blind = next((reflector for _, reflector in watches if _is_blind(reflector)), None)
+            if blind is not None:
+                return Unseen(_why(self._target, blind))
+            now = {ref: obj for concern, reflector in watches for ref, obj in self._shown(concern, reflector).items()}
+            lag = self._lag(concerns, now)
+            if lag:
+                return Unseen(lag)
+            if now.keys() == seen.keys() and set(concerned(now, self._target)) == set(concerns):
+                return Seen(now)
             seen = now
 
-    async def _find(self, ref: Ref) -> tuple[Reflector, resources.Object | None]:
-        query, key = Query(_BY_KIND[ref.kind], ref.namespace), (ref.namespace, ref.name)
-        reflector = self._reflectors.get(query) or await self._attach(query)
-        self._wanted[query].add(key)
-        return reflector, reflector.objects.get(key)
+    def _shown(self, concern: Concern, reflector: Reflector) -> Objects:
+        if isinstance(concern, Releases):
+            reader = self._reader_of(self._target.cluster)
+            found = releases.known(concern, reflector.objects, self._since, reader, self._changed)
+            return {Ref(SECRETS.kind, *key): secret for key, secret in found.items()}
+        ref = _ref(concern)
+        obj = reflector.objects.get(_key(ref))
+        return {} if obj is None else {ref: obj}
 
-    async def _attach(self, query: Query) -> Reflector:
-        reflectors = self._reflectors_of(self._target.cluster)
-        reflector = await self._stack.enter_async_context(reflectors.reflect(query))
-        wanted = self._wanted[query] = set()
-        batches = self._stack.enter_context(reflector.subscribe(wanted.__contains__))
-        pump = asyncio.create_task(self._pump(batches), name=f"window {self._target.id}")
-        self._stack.callback(pump.cancel)
-        self._reflectors[query] = reflector
-        return reflector
+    def _lag(self, concerns: Sequence[Concern], objects: Objects) -> str:
+        asked = [concern for concern in concerns if isinstance(concern, Since)]
+        return self._freshness.lag(asked, objects, self._reader_of(self._target.cluster)) if asked else ""
+
+    async def _watch(self, concern: Concern) -> Reflector:
+        if isinstance(concern, Releases):
+            return await self._attached(releases.query(concern), releases.belonging(concern))
+        ref = _ref(concern)
+        query = Query(_BY_KIND[ref.kind], ref.namespace)
+        wanted = self._wanted.setdefault(query, set())
+        wanted.add(_key(ref))
+        return await self._attached(query, wanted.__contains__)
+
+    async def _attached(self, query: Query, wants: Callable[[Key], bool]) -> Reflector:
+        if query not in self._reflectors:
+            reflectors = self._reflectors_of(self._target.cluster)
+            reflector = await self._stack.enter_async_context(reflectors.reflect(query))
+            batches = self._stack.enter_context(reflector.subscribe(wants))
+            pump = asyncio.create_task(self._pump(batches), name=f"window {self._target.id}")
+            self._stack.callback(pump.cancel)
+            self._reflectors[query] = reflector
+        return self._reflectors[query]
 
     async def _pump(self, batches: AsyncIterator[object]) -> None:
         async for _ in batches:
             self._changed.set()
+
+
+def _ref(concern: Ref | Since) -> Ref:
+    return concern.ref if isinstance(concern, Since) else concern
+
+
+def _key(ref: Ref) -> Key:
+    return ref.namespace, ref.name
 
 
 def _is_blind(reflector: Reflector) -> bool:

@@ -8,8 +8,9 @@ from typing import Final
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.errors import Invalid
-from dag_monitor.domain import argocd, flux, none, workload
-from dag_monitor.domain.expectation import Expectation, Objects, Ref
+from dag_monitor.domain import argocd, flux, helm, none, workload
+from dag_monitor.domain.concern import Concern
+from dag_monitor.domain.expectation import Expectation, Objects
 from dag_monitor.domain.verdict import Verdict
 
 
@@ -18,12 +19,13 @@ class Judge:
     """`assess` gives the verdict; `concerned` names the objects it needs, more of them as the cluster reveals them."""
 
     assess: Callable[[Objects, Expectation], Verdict]
-    concerned: Callable[[Objects, RolloutTarget], tuple[Ref, ...]]
+    concerned: Callable[[Objects, RolloutTarget], tuple[Concern, ...]]
 
 
 JUDGES: Final[dict[str, Judge]] = {
     "argocd": Judge(argocd.assess, argocd.concerned),
     "flux": Judge(flux.assess, flux.concerned),
+    "helm": Judge(helm.assess, helm.concerned),
     "none": Judge(none.assess, none.concerned),
     "workload": Judge(workload.assess, workload.concerned),
 }

@@ -8,7 +8,6 @@ says which label is missing, and ends with the timeout.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from dag_common.contracts.events import Evidence, RolloutTarget
@@ -26,16 +25,11 @@ from dag_monitor.domain.workload_identity import (
     origin,
     taken_over_by,
 )
-from dag_monitor.domain.workload_standing import Standing, daemon_set, deployment, job, stateful_set
+from dag_monitor.domain.workload_standing import READ, Standing
 
 __all__ = ["assess", "concerned"]
 
-_KINDS: Final[dict[str, tuple[str, Callable[[Object], Standing]]]] = {
-    "deployment": ("Deployment", deployment),
-    "statefulset": ("StatefulSet", stateful_set),
-    "daemonset": ("DaemonSet", daemon_set),
-    "job": ("Job", job),
-}
+_KINDS: Final = {kind.lower(): kind for kind in READ}
 _USUAL: Final = "deployment"
 """What a target's name means that says no kind: `podinfo` is `deployment/podinfo`."""
 
@@ -63,14 +57,13 @@ def assess(objects: Objects, expectation: Expectation) -> Verdict:
 
 def _ref(target: RolloutTarget) -> Ref:
     kind, slash, name = target.name.partition("/")
-    named, _ = _KINDS.get(kind if slash else _USUAL, _KINDS[_USUAL])
+    named = _KINDS.get(kind if slash else _USUAL, _KINDS[_USUAL])
     return Ref(named, target.namespace, name if slash else target.name)
 
 
 def _standing(obj: Object, expected: Expectation, evidence: Evidence) -> Verdict:
     ref = _ref(expected.target)
-    read = next(read for kind, read in _KINDS.values() if kind == ref.kind)
-    standing = read(obj)
+    standing = READ[ref.kind](obj)
     chart = f"{expected.chart_name} {expected.chart_version}"
     if standing.done:
         how = "already runs, unchanged" if expected.unchanged else "runs"

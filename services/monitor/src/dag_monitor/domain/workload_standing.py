@@ -7,9 +7,10 @@ the API leaves zeros out; a count that a status always has keeps the rollout wai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from dag_monitor.domain import fields
 from dag_monitor.domain.conditions import Conditions, conditions_of
@@ -146,3 +147,12 @@ def _by_hand(obj: Object) -> bool:
 
 def _delete_by_hand(updated: int, wanted: int) -> str:
     return f"{updated} of {wanted} pods are updated; its strategy is OnDelete, so somebody has to delete the others"
+
+
+READ: Final[dict[str, Callable[[Object], Standing]]] = {
+    "Deployment": deployment,
+    "StatefulSet": stateful_set,
+    "DaemonSet": daemon_set,
+    "Job": job,
+}
+"""How each kind is read."""
