@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -216,6 +218,26 @@ async def test_a_401_reads_credentials_once_for_all_who_met_it(api: ClusterApi) 
     await client.list(RELEASES)
     assert reads == [False, True]
     await client.aclose()
+
+
+async def test_credentials_that_never_come_hold_up_no_other_cluster(api: ClusterApi, client: ClusterClient) -> None:
+    released = threading.Event()
+
+    class Hanging:
+        def read(self, *, refused: bool) -> Credentials:
+            released.wait()
+            return Credentials()
+
+    stuck = [ClusterClient(f"stuck-{number}", Access("http://127.0.0.1:1", Hanging())) for number in range(50)]
+    waiting = [asyncio.create_task(each.list(RELEASES)) for each in stuck]
+    try:
+        async with asyncio.timeout(20):
+            assert (await client.list(RELEASES)).items == []
+    finally:
+        released.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for each in stuck:
+            await each.aclose()
 
 
 async def test_nobody_listening_is_unavailable(api: ClusterApi) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conditions import until
+from structlog.testing import capture_logs
 
 from dag_monitor.cluster.access import Access, StoredCredentials
 from dag_monitor.cluster.client import ClusterClient
@@ -154,14 +155,16 @@ async def test_a_line_of_two_megabytes_is_one_event() -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 503, 504])
 async def test_a_busy_server_is_left_alone_for_as_long_as_it_asked(status: int) -> None:
-    async with looking() as sight:
-        sight.break_with(action="respond", verb="watch", status=status, retry_after=0.3)
-        sight.break_with(action="eof")
-        await until(lambda: sight.reflector.condition.watching_since is None)
-        sight.put("web")
-        assert sight.reflector.condition.last_error
-        await sight.agreed()
-        assert sight.reflector.condition.last_error == ""
+    with capture_logs() as logs:
+        async with looking() as sight:
+            sight.break_with(action="respond", verb="watch", status=status, retry_after=0.3)
+            sight.break_with(action="eof")
+            await until(lambda: sight.reflector.condition.watching_since is None)
+            sight.put("web")
+            assert sight.reflector.condition.last_error
+            await sight.agreed()
+            assert sight.reflector.condition.last_error == ""
+    assert [line["retry_in"] for line in logs if line["event"] == "watch_failed"] == [0.3]
 
 
 async def test_a_rotated_token_is_taken_up_by_the_next_watch() -> None:
@@ -247,6 +250,20 @@ async def test_many_rollouts_in_one_namespace_hold_one_watch() -> None:
                 await stack.enter_async_context(reflectors.reflect(Query(HELM_RELEASES, namespace)))
             await until(lambda: api.app.open_watches == 5)
         await until(lambda: api.app.open_watches == 0)
+        await reflectors.aclose()
+        await client.aclose()
+
+
+async def test_as_many_watches_as_are_wanted_leave_room_for_everything_else() -> None:
+    """httpx alone would stop at a hundred connections."""
+    async with ClusterApi(ClusterDouble()) as api:
+        client = ClusterClient("prod", Access(api.url, StoredCredentials(token=lambda: api.token)))
+        reflectors = Reflectors(client, pace=HASTE, linger=0)
+        async with contextlib.AsyncExitStack() as stack:
+            for number in range(150):
+                await stack.enter_async_context(reflectors.reflect(Query(HELM_RELEASES, f"team-{number}")))
+            await until(lambda: api.app.open_watches == 150)
+            assert (await client.list(QUERY)).items == []
         await reflectors.aclose()
         await client.aclose()
 

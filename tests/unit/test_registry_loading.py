@@ -108,7 +108,7 @@ a whole number of seconds
 dag.yaml:21: apps[0].environments[1].targets[0].cluster: no cluster is named "dev" under clusters; \
 known are here, there
 dag.yaml:28: apps[1].environments[0].branch: stands twice, first on line 27
-dag.yaml:30: apps[1].environments[0].targets[0].kind: expected one of argocd, flux, none, workload, \
+dag.yaml:30: apps[1].environments[0].targets[0].kind: expected one of argocd, flux, helm, none, workload, \
 found another word; did you mean "flux"?
 dag.yaml:30: apps[1].environments[0].targets[0].cluster: the cluster "here" has problems of its own
 dag.yaml:31: apps[2]: expected a mapping with name, repoUrl, provider, environments, projectId, found a whole number

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
 
@@ -25,6 +26,9 @@ _KEEP_ALIVE: Final = [
 ]
 
 
+_Result = TypeVar("_Result")
+
+
 @dataclass(slots=True)
 class Connection:
     """An HTTP client, what its TLS rests on, and how many requests are under way.
@@ -38,11 +42,15 @@ class Connection:
 
 
 class Channel:
-    """Hands out the current connection; one that was replaced is closed when its last user (an open watch) is done."""
+    """Hands out the current connection; one that was replaced is closed when its last user (an open watch) is done.
+
+    Files and plugins are read in a thread of its own, so that one that hangs holds up no other cluster.
+    """
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._lock = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cluster")
         self._current: Connection | None = None
         self._credentials = Credentials()
         self._reread_at = 0.0
@@ -66,6 +74,7 @@ class Channel:
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
         connection, self._current = self._current, None
         if connection is not None:
             await self._close_if_done(connection)
@@ -77,16 +86,19 @@ class Channel:
             return self._current
 
     async def _read(self, *, refused: bool) -> Connection:
-        self._credentials = await asyncio.to_thread(self._access.credentials.read, refused=refused)
-        trust = await asyncio.to_thread(self._trust, self._credentials)
+        self._credentials = await self._aside(lambda: self._access.credentials.read(refused=refused))
+        trust = await self._aside(lambda: self._trust(self._credentials))
         self._reread_at = clock.monotonic() + _REREAD_SECONDS
         replaced = self._current
         if replaced is not None and replaced.trust == trust:
             return replaced
-        self._current = Connection(await asyncio.to_thread(self._made, trust), trust)
+        self._current = Connection(await self._aside(lambda: self._made(trust)), trust)
         if replaced is not None:
             await self._close_if_done(replaced)
         return self._current
+
+    async def _aside(self, blocking: Callable[[], _Result]) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, blocking)
 
     async def _close_if_done(self, connection: Connection) -> None:
         if connection is not self._current and not connection.users:

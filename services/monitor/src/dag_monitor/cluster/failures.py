@@ -45,7 +45,7 @@ def mapped(attempt: Attempt) -> Iterator[None]:
     except httpx.TimeoutException as exc:
         raise Unavailable(f"{attempt}: no answer in time ({type(exc).__name__})", retry_after=0) from exc
     except httpx.TransportError as exc:
-        raise Unavailable(f"{attempt}: the connection broke: {exc or type(exc).__name__}", retry_after=0) from exc
+        raise Unavailable(f"{attempt}: the connection broke: {str(exc) or type(exc).__name__}", retry_after=0) from exc
     except httpx.InvalidURL as exc:
         raise Invalid(f"{attempt}: the server's URL is wrong: {exc}") from exc
 
