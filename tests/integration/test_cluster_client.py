@@ -348,3 +348,28 @@ async def test_a_write_based_on_an_old_version_is_a_conflict(api: ClusterApi, cl
     put(api.cluster, "web", interval="1m")
     with pytest.raises(Conflict):
         await client.merge_patch(HELM_RELEASES, "default", "web", {"metadata": {"resourceVersion": old}})
+
+
+async def test_a_sample_is_bounded_and_its_items_are_complete(api: ClusterApi, client: ClusterClient) -> None:
+    for number in range(5):
+        put(api.cluster, f"release-{number}")
+    sample = await client.sample(RELEASES, 3)
+    assert [item["metadata"]["name"] for item in sample] == ["release-0", "release-1", "release-2"]
+    assert {item["kind"] for item in sample} == {"HelmRelease"}
+
+
+async def test_a_log_is_asked_for_by_container_run_and_length_and_read_whatever_its_bytes_are() -> None:
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        request = httpx.QueryParams(scope["query_string"].decode())
+        asked.append((scope["path"], dict(request)))
+        await PlainTextResponse(b"caf\xe9\n")(scope, receive, send)
+
+    async with serve(answer) as url:
+        client = ClusterClient("prod", Access(url))
+        assert await client.log("shop", "web-1", "web", previous=True, lines=10) == "caf\ufffd\n"
+        await client.aclose()
+    ((path, parameters),) = asked
+    assert path == "/api/v1/namespaces/shop/pods/web-1/log"
+    assert parameters == {"container": "web", "previous": "true", "tailLines": "10", "limitBytes": "16384"}

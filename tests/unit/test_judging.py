@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 import pytest
@@ -16,6 +16,7 @@ from dag_common.contracts.events import DeploymentFailed, RolloutFailed, Rollout
 from dag_common.domain.deployment import Deployment
 from dag_monitor.domain import judges
 from dag_monitor.domain.expectation import Expectation, Knowledge, Objects, Ref
+from dag_monitor.domain.kick import Kick
 from dag_monitor.domain.rollout import Sight, decide
 from dag_monitor.domain.sighting import Seen
 from dag_monitor.domain.verdict import Progressing, Succeeded, Verdict
@@ -42,6 +43,16 @@ class Views:
         yield View(target)
 
 
+class NoCluster:
+    """Takes no kick and knows no cause."""
+
+    async def kick(self, cluster: str, kick: Kick) -> bool:
+        raise AssertionError("nothing is to be kicked")
+
+    async def inspect(self, target: RolloutTarget, objects: Objects, pushed_at: datetime) -> tuple[str, ...]:
+        return ()
+
+
 class NoHistory:
     async def knowledge(self, deployment: Deployment) -> Knowledge:
         return Knowledge()
@@ -61,7 +72,7 @@ def odd_judge(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def looked(deployment: Deployment, *, times: int = 1) -> dict[str, Verdict]:
-    async with Lookout(Views(), NoHistory()).on(deployment, asyncio.Event()) as judging:
+    async with Lookout(Views(), NoHistory(), NoCluster(), NoCluster()).on(deployment, asyncio.Event()) as judging:
         for _ in range(times):
             verdicts = await judging.verdicts(deployment)
     return verdicts

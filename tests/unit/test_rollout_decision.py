@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -27,7 +28,7 @@ from dag_common.domain.statuses import Status
 from dag_common.errors import Invalid
 from dag_monitor.domain.expectation import Introduced, Knowledge, Later, Relation, expect
 from dag_monitor.domain.judges import judge_for
-from dag_monitor.domain.rollout import Sight, deadline, decide, due, next_look
+from dag_monitor.domain.rollout import Sight, deadline, decide, due, next_look, unexplained
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
 
 ONE = RolloutTarget(kind="flux", cluster="prod", namespace="default", name="one", timeout_seconds=600)
@@ -104,7 +105,7 @@ def test_a_failure_waits_for_the_other_targets_and_names_who_failed() -> None:
     end = decide(after(state, *first), sight((ONE, BAD), (TWO, GOOD)), at(2))[-1]
     assert isinstance(end, DeploymentFailed)
     assert (end.stage, end.reason) == ("monitoring", "upgrade-failed")
-    assert end.message == f"1 of 2 targets failed. {ONE.id}: context deadline exceeded."
+    assert end.message == f"1 of 2 targets failed.\n{ONE.id}: context deadline exceeded"
 
 
 def test_different_reasons_are_all_told() -> None:
@@ -232,3 +233,23 @@ def test_an_unwatched_kind_succeeds_with_the_commit() -> None:
 def test_an_unknown_kind_is_refused_with_the_kinds_there_are() -> None:
     with pytest.raises(Invalid, match=r"'magic': there are .*flux.*none"):
         judge_for("magic")
+
+
+def test_the_causes_of_a_failure_stand_below_the_judge_s_message_in_both_facts() -> None:
+    seen = sight((ONE, BAD))
+    causes = ("Pod web: cannot pull image", "Helm: context deadline exceeded", "DAG lacks the right to list pods")
+    failed, end = decide(pushed(ONE), replace(seen, causes={ONE.id: causes}), at(1))[-2:]
+    assert isinstance(failed, RolloutFailed)
+    assert failed.message.split("\n") == [BAD.message, causes[0], causes[2]], "what the message says is not said twice"
+    assert isinstance(end, DeploymentFailed)
+    assert end.message == f"{ONE.id}: {failed.message}"
+
+
+def test_causes_are_asked_for_where_something_was_applied_and_only_of_what_is_about_to_fail() -> None:
+    state = pushed(ONE, TWO)
+    assert unexplained(state, sight((ONE, BAD), (TWO, Progressing("working"))), at(1)) == (ONE.id,)
+    assert unexplained(state, sight((ONE, GOOD), (TWO, TAKEN)), at(1)) == ()
+    assert unexplained(state, sight((ONE, Failed("same-version", "ignored", BAD.evidence))), at(1)) == ()
+    timed_out = unexplained(state, sight((ONE, Progressing("working"))), at(10_000))
+    assert timed_out == (ONE.id, TWO.id)
+    assert unexplained(after(state, *decide(state, sight((ONE, BAD)), at(1))), sight((ONE, BAD)), at(2)) == ()

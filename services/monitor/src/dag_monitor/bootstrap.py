@@ -20,6 +20,8 @@ from dag_common.store.clock import LogClock
 from dag_common.store.database import Database
 from dag_common.store.streams import Streams
 from dag_monitor.cluster.clusters import Clusters
+from dag_monitor.cluster.inspections import Inspections
+from dag_monitor.cluster.kicks import Kicks
 from dag_monitor.cluster.window import Windows
 from dag_monitor.handlers.hands import Hands
 from dag_monitor.handlers.history import PushHistory
@@ -50,7 +52,8 @@ async def monitor(
         clock = await LogClock.of(database)
         streams, unread = Streams(database, "monitor"), Unread()
         hands = Hands(at_once=settings.rollouts_at_once, hold_seconds=settings.hold_seconds)
-        lookout = Lookout(Windows(clusters.reflectors, clusters.reader), PushHistory(database))
+        windows = Windows(clusters.reflectors, clusters.reader)
+        lookout = Lookout(windows, PushHistory(database), Kicks(clusters), Inspections(clusters))
         rollouts = Rollouts(streams, lookout, hands, partial(bus.send, MONITOR_QUEUE), clock.now)
         watch = rollouts.when_chart_pushed_watch_rollout
         touching = Touching(database, clock, hands)

@@ -178,13 +178,19 @@ class Kubeconfig(Entry, frozen=True, kw_only=True):
 
 
 class Cluster(Entry, frozen=True, kw_only=True):
-    """How to reach a cluster's API: a kubeconfig, a server with a token, or the pod's own service account."""
+    """How to reach a cluster's API: a kubeconfig, a server with a token, or the pod's own service account.
+
+    `kick` False forbids telling its reconcilers of a push (one annotation; otherwise DAG only reads); `logs` False
+    forbids quoting what containers wrote in the message of a failed rollout.
+    """
 
     kubeconfig: Kubeconfig | None = None
     server: str | None = None
     ca: File | None = None
     token: Secret | None = None
     in_cluster: bool = False
+    kick: bool = True
+    logs: bool = True
 
     def __post_init__(self) -> None:
         ways = [self.kubeconfig is not None, self.server is not None, self.in_cluster]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,12 +16,13 @@ from dag_monitor.cluster import failures, lines
 from dag_monitor.cluster.access import Access, Credentials
 from dag_monitor.cluster.channel import Channel
 from dag_monitor.cluster.failures import Attempt, Expired
-from dag_monitor.cluster.resources import Object, Query, Resource
+from dag_monitor.cluster.resources import PODS, Object, Query, Resource
 
 _PAGE: Final = 500
 _LISTS_TRIED: Final = 3
 _TYPES: Final = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"}
 _AT_ONCE: Final = 4
+_LOG_BYTES: Final = 16 << 10
 _CONNECT_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 60.0
 _PARTIAL: Final = "application/json;as=PartialObjectMetadata{suffix};g=meta.k8s.io;v=v1"
@@ -73,6 +74,11 @@ class ClusterClient:
                 return await self._list_once(query)
         return await self._list_once(query)
 
+    async def sample(self, query: Query, limit: int) -> Sequence[Object]:
+        """At most so many of what the query means, in the order of their names."""
+        page = await self._page(query, limit=limit)
+        return [_complete(query, item) for item in page.get("items") or []]
+
     @contextlib.asynccontextmanager
     async def watch(self, query: Query, start: WatchFrom) -> AsyncIterator[AsyncIterator[WatchEvent]]:
         """Open a watch; entered when the server has accepted it.
@@ -96,6 +102,19 @@ class ClusterClient:
         request = _Request("GET", resource.path(namespace, name), {"Accept": "application/json"})
         return await self._asked(Attempt(self.name, "get", f"{resource.qualified} {namespace}/{name}"), request)
 
+    async def log(self, namespace: str, pod: str, container: str, *, previous: bool, lines: int) -> str:
+        """The last lines of a container's present run, or the run before it; `Invalid` if there was none."""
+        parameters = {
+            "container": container,
+            "previous": str(previous).lower(),
+            "tailLines": str(lines),
+            "limitBytes": str(_LOG_BYTES),
+        }
+        request = _Request("GET", f"{PODS.path(namespace, pod)}/log", {"Accept": "*/*"}, parameters)
+        attempt = Attempt(self.name, "get", f"pods/log {namespace}/{pod}")
+        async with self._turns, self._answered(attempt, request) as response:
+            return (await response.aread()).decode(errors="replace")
+
     async def merge_patch(self, resource: Resource, namespace: str, name: str, patch: Object) -> Object:
         """Change one object with a JSON merge patch (RFC 7396); the new object."""
         headers = {"Accept": "application/json", "Content-Type": "application/merge-patch+json"}
@@ -111,11 +130,7 @@ class ClusterClient:
         items: list[Object] = []
         token = ""
         while True:
-            parameters = _selectors(query) | {"limit": str(_PAGE)} | ({"continue": token} if token else {})
-            headers = {"Accept": _accept(query, "List")}
-            page = await self._asked(
-                attempt, _Request("GET", query.resource.path(query.namespace), headers, parameters)
-            )
+            page = await self._page(query, limit=_PAGE, token=token)
             items += [_complete(query, item) for item in page.get("items") or []]
             if not _versioned(page):
                 raise Unreadable(f"{attempt}: the answer is a list without a resource version")
@@ -123,6 +138,12 @@ class ClusterClient:
             token = metadata.get("continue", "")
             if not token:
                 return Listing(items, metadata["resourceVersion"])
+
+    async def _page(self, query: Query, *, limit: int, token: str = "") -> Object:
+        parameters = _selectors(query) | {"limit": str(limit)} | ({"continue": token} if token else {})
+        headers = {"Accept": _accept(query, "List")}
+        request = _Request("GET", query.resource.path(query.namespace), headers, parameters)
+        return await self._asked(Attempt(self.name, "list", str(query)), request)
 
     async def _asked(self, attempt: Attempt, request: _Request) -> Object:
         async with self._turns, self._answered(attempt, request) as response:

@@ -28,7 +28,7 @@ class _Open:
 
 
 class Clusters:
-    """Gives out reflectors by cluster name. An entry that changed in the registry is opened anew.
+    """Gives out clients and reflectors by cluster name. An entry that changed in the registry is opened anew.
 
     Windows that are open on the old one keep it until they close; it goes with the rest at the end.
     """
@@ -37,6 +37,14 @@ class Clusters:
         self._registry = registry
         self._open: dict[str, _Open] = {}
         self._retired: list[_Open] = []
+
+    def entry(self, name: str) -> Cluster:
+        """What the registry says of a cluster now. Raises `NotFound` if it does not have it."""
+        return self._registry().cluster(name)
+
+    def client(self, name: str) -> ClusterClient:
+        """The client of a cluster. Raises `NotFound` if the registry does not have it."""
+        return self._opened(name).client
 
     def reflectors(self, name: str) -> Reflectors:
         """The shared reflectors of a cluster. Raises `NotFound` if the registry does not have it."""
@@ -47,7 +55,7 @@ class Clusters:
         return self._opened(name).reader
 
     def _opened(self, name: str) -> _Open:
-        entry = self._registry().cluster(name)
+        entry = self.entry(name)
         known = self._open.get(name)
         if known is None or known.entry != entry:
             if known is not None:

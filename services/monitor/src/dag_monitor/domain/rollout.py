@@ -25,10 +25,11 @@ from dag_common.contracts.events import (
 )
 from dag_common.domain.deployment import Deployment
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
-from dag_monitor.domain.wording import sentences, short, span
+from dag_monitor.domain.wording import lines, sentences, short, span
 
 STAGE: Final = "monitoring"
 _PAUSE: Final = timedelta(seconds=1)
+_NOTHING_APPLIED: Final = frozenset({"superseded", "wrong-path", "same-version", "chart-build-failed"})
 _NOTHING_SEEN: Final = Progressing("Nothing was seen of it: the cluster could not be watched")
 
 
@@ -36,11 +37,13 @@ _NOTHING_SEEN: Final = Progressing("Nothing was seen of it: the cluster could no
 class Sight:
     """What is known of the targets now, by target id: the newest verdicts, and when progress was last recorded.
 
-    `told` need not outlive the process: without it one progress too many is recorded, and nothing else.
+    `told` need not outlive the process: without it one progress too many is recorded, and nothing else. `causes` are
+    further lines for the message of a failure; they explain it and never make one.
     """
 
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     told: Mapping[str, datetime] = field(default_factory=dict)
+    causes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def decide(state: Deployment, sight: Sight, now: datetime) -> list[Event]:
@@ -55,6 +58,12 @@ def decide(state: Deployment, sight: Sight, now: datetime) -> list[Event]:
     begun: list[Event] = [] if state.watching or not targets else [MonitoringStarted(targets=_ids(targets))]
     moved = [fact for target in open_targets(state) if (fact := _follow(state, target, sight, now))]
     return [*begun, *moved, *_end(state, state.pushed, moved)]
+
+
+def unexplained(state: Deployment, sight: Sight, now: datetime) -> tuple[str, ...]:
+    """The targets that `decide` would fail now and whose workloads may tell why: something was, or may be, applied."""
+    failing = (fact for fact in decide(state, sight, now) if isinstance(fact, RolloutFailed))
+    return tuple(fact.target for fact in failing if fact.reason not in _NOTHING_APPLIED)
 
 
 def open_targets(state: Deployment) -> tuple[RolloutTarget, ...]:
@@ -98,7 +107,8 @@ def _follow(state: Deployment, target: RolloutTarget, sight: Sight, now: datetim
         case Succeeded(message, evidence):
             return RolloutSucceeded(target=target.id, message=message, evidence=evidence)
         case Failed(reason, message, evidence):
-            return RolloutFailed(target=target.id, reason=reason, message=message, evidence=evidence)
+            told = _explained(message, sight.causes.get(target.id, ()))
+            return RolloutFailed(target=target.id, reason=reason, message=told, evidence=evidence)
         case Superseded(_, _, _, message, evidence):
             return RolloutFailed(target=target.id, reason="superseded", message=message, evidence=evidence)
         case Progressing() as progressing:
@@ -109,7 +119,7 @@ def _go_on(
     state: Deployment, target: RolloutTarget, progressing: Progressing, sight: Sight, now: datetime
 ) -> Event | None:
     if target in due(state, now):
-        return _timed_out(state, target, progressing)
+        return _timed_out(state, target, progressing, sight)
     told = sight.told.get(target.id)
     if not _has_news(state, target, sight) or (told is not None and told <= now < told + _PAUSE):
         return None
@@ -121,12 +131,24 @@ def _has_news(state: Deployment, target: RolloutTarget, sight: Sight) -> bool:
     return isinstance(verdict, Progressing) and verdict.message != state.progress.get(target.id)
 
 
-def _timed_out(state: Deployment, target: RolloutTarget, progressing: Progressing) -> RolloutFailed:
+def _timed_out(state: Deployment, target: RolloutTarget, progressing: Progressing, sight: Sight) -> RolloutFailed:
     last = state.progress.get(target.id, "") if progressing is _NOTHING_SEEN else progressing.message
     allowed = span(timedelta(seconds=target.timeout_seconds))
     message = sentences(f"Not done within {allowed} of the push", f"Last seen: {last or _NOTHING_SEEN.message}")
+    told = _explained(message, sight.causes.get(target.id, ()))
     evidence = progressing.evidence or Evidence(object=f"{target.kind} {target.namespace}/{target.name}")
-    return RolloutFailed(target=target.id, reason="timeout", message=message, evidence=evidence)
+    return RolloutFailed(target=target.id, reason="timeout", message=told, evidence=evidence)
+
+
+def _explained(message: str, causes: tuple[str, ...]) -> str:
+    """The message, and below it the causes whose words it does not hold already."""
+    return lines(message, *(cause for cause in causes if _words(cause) not in message))
+
+
+def _words(cause: str) -> str:
+    """A cause without the `who: ` before it and the sign that it was cut short."""
+    who, colon, what = cause.partition(": ")
+    return (what if colon else who).rstrip("…")
 
 
 def _end(state: Deployment, pushed: ChartPushed, moved: list[Event]) -> list[Event]:
@@ -147,10 +169,10 @@ def _success(pushed: ChartPushed, targets: int) -> DeploymentSucceeded:
 
 def _failure(failed: Mapping[str, RolloutFailed], succeeded: int) -> DeploymentFailed:
     reasons = {fact.reason for fact in failed.values()}
-    share = f"{len(failed)} of {len(failed) + succeeded} targets failed" if len(failed) + succeeded > 1 else ""
+    share = f"{len(failed)} of {len(failed) + succeeded} targets failed." if len(failed) + succeeded > 1 else ""
     named = (f"{fact.target}: {fact.message}" for fact in failed.values())
     return DeploymentFailed(
         stage=STAGE,
         reason=reasons.pop() if len(reasons) == 1 else "rollouts-failed",
-        message=sentences(share, *named),
+        message=lines(share, *named),
     )

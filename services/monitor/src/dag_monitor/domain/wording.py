@@ -23,6 +23,16 @@ def sentences(*parts: str) -> str:
     return " ".join(part if part[-1] in ".!?…" else f"{part}." for part in said)
 
 
+def lines(*parts: str) -> str:
+    """The parts that say something, a line each."""
+    return "\n".join(part for part in parts if part)
+
+
+def lacking(rights: tuple[str, ...]) -> str:
+    """Which rights DAG has not, each given as `list pods in namespace shop`."""
+    return f"DAG lacks the right to {' and to '.join(rights)}"
+
+
 def short(commit: str) -> str:
     """A commit as people read it."""
     return commit[:7]

@@ -55,6 +55,12 @@ def assess(objects: Objects, expectation: Expectation) -> Verdict:
     return _superseded(labels, expectation, evidence) or Progressing(_unproven(labels, expectation), evidence)
 
 
+def finished(obj: Object) -> bool:
+    """Whether a workload has rolled out its own spec and is well, whoever wrote that."""
+    kind = fields.text(obj, "kind")
+    return any(read(obj).done for named, read in _KINDS.values() if named == kind)
+
+
 def _ref(target: RolloutTarget) -> Ref:
     kind, slash, name = target.name.partition("/")
     named = _KINDS.get(kind if slash else _USUAL, _KINDS[_USUAL])

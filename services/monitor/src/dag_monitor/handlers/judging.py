@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
 from typing import Protocol
 
 import structlog
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.domain.deployment import Deployment
-from dag_monitor.domain.expectation import Knowledge, expect
+from dag_monitor.domain.expectation import Knowledge, Objects, expect
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.rollout import open_targets
-from dag_monitor.domain.sighting import Sighting, Unseen
+from dag_monitor.domain.sighting import Seen, Sighting, Unseen
 from dag_monitor.domain.verdict import Progressing, Verdict
+from dag_monitor.domain.wording import sentences
+from dag_monitor.handlers.kicking import Kicker, Kicking
 
 log = structlog.get_logger()
 
@@ -41,12 +45,22 @@ class History(Protocol):
         """Everything known now."""
 
 
-class Judging:
-    """Looks and judges, again and again; it remembers only which bugs it has told of."""
+class Inspector(Protocol):
+    """Who may ask a cluster what is wrong there."""
 
-    def __init__(self, history: History, windows: Mapping[str, Window]) -> None:
+    async def inspect(self, target: RolloutTarget, objects: Objects, pushed_at: datetime) -> tuple[str, ...]:
+        """Lines for the person who reads why a rollout failed; never raises, and takes a few seconds at most."""
+
+
+class Judging:
+    """Looks and judges, again and again; it remembers what it saw last, and which bugs it has told of."""
+
+    def __init__(self, history: History, windows: Mapping[str, Window], kicking: Kicking, inspector: Inspector) -> None:
         self._history = history
         self._windows = windows
+        self._kicking = kicking
+        self._inspector = inspector
+        self._seen: dict[str, Objects] = {}
         self._told: dict[str, type[Exception]] = {}
 
     async def verdicts(self, deployment: Deployment) -> dict[str, Verdict]:
@@ -59,11 +73,23 @@ class Judging:
             for target in open_targets(deployment)
         }
 
+    async def causes(self, deployment: Deployment, targets: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """What the clusters say is wrong at these targets, all asked at once."""
+        pushed_at = deployment.pushed_at
+        asked = [target for target in open_targets(deployment) if target.id in targets and pushed_at]
+        found = await asyncio.gather(
+            *(self._inspector.inspect(each, self._seen.get(each.id, {}), pushed_at) for each in asked if pushed_at)
+        )
+        return {target.id: lines for target, lines in zip(asked, found, strict=True)}
+
     async def _look(self, target: RolloutTarget) -> Sighting:
         try:
-            return await self._windows[target.id].look()
+            sighting = await self._windows[target.id].look()
         except Exception as exc:  # noqa: BLE001 - objects are as odd as their writers; the target waits for its deadline
             return Unseen(self._baffled(target, exc))
+        if isinstance(sighting, Seen):
+            self._seen[target.id] = sighting.objects
+        return sighting
 
     def _verdict(
         self, deployment: Deployment, target: RolloutTarget, sighting: Sighting, knowledge: Knowledge
@@ -71,11 +97,13 @@ class Judging:
         if isinstance(sighting, Unseen):
             return Progressing(sighting.reason)
         try:
-            verdict = judge_for(target.kind).assess(sighting.objects, expect(deployment, target, knowledge))
+            expected = expect(deployment, target, knowledge)
+            verdict = judge_for(target.kind).assess(sighting.objects, expected)
+            note = self._kicking.note(target, sighting.objects, expected) if isinstance(verdict, Progressing) else ""
         except Exception as exc:  # noqa: BLE001 - as above
             return Progressing(self._baffled(target, exc))
         self._told.pop(target.id, None)
-        return verdict
+        return replace(verdict, message=sentences(verdict.message, note)) if note else verdict
 
     def _baffled(self, target: RolloutTarget, exc: Exception) -> str:
         """The sentence for people: without the error's text, which may hold anything. The log has it, once."""
@@ -86,11 +114,13 @@ class Judging:
 
 
 class Lookout:
-    """Where deployments are watched from: the clusters and the log."""
+    """Where deployments are watched from, and their reconcilers told: the clusters and the log."""
 
-    def __init__(self, windows: Windows, history: History) -> None:
+    def __init__(self, windows: Windows, history: History, kicker: Kicker, inspector: Inspector) -> None:
         self._windows = windows
         self._history = history
+        self._kicker = kicker
+        self._inspector = inspector
 
     @asynccontextmanager
     async def on(self, deployment: Deployment, changed: asyncio.Event) -> AsyncIterator[Judging]:
@@ -100,4 +130,5 @@ class Lookout:
                 target.id: await stack.enter_async_context(self._windows.open(target, changed))
                 for target in open_targets(deployment)
             }
-            yield Judging(self._history, windows)
+            kicking = await stack.enter_async_context(Kicking(self._kicker, changed))
+            yield Judging(self._history, windows, kicking, self._inspector)

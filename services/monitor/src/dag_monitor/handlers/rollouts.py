@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from dag_common.domain.deployment import Deployment
 from dag_common.errors import Conflict
 from dag_common.runtime.clock import monotonic
 from dag_common.store.streams import Decision, Streams
-from dag_monitor.domain.rollout import Sight, decide, next_look
+from dag_monitor.domain.rollout import Sight, decide, next_look, unexplained
 from dag_monitor.handlers.hands import Hands, Hold
 from dag_monitor.handlers.judging import Judging, Lookout
 
@@ -79,6 +80,8 @@ class Rollouts:
         while not (deployment.ended or hold.lost or hold.leaving or monotonic() >= hold.until):
             hold.changed.clear()
             sight = Sight(await judging.verdicts(deployment), told)
+            if failing := unexplained(deployment, sight, self._clock()):
+                sight = replace(sight, causes=await judging.causes(deployment, failing))
             deployment = await self._record(deployment, sight, told)
             await self._pause(deployment, sight, hold)
         return deployment
