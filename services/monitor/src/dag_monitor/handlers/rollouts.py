@@ -82,11 +82,12 @@ class Rollouts:
             sight = Sight(await judging.verdicts(deployment), told)
             if failing := unexplained(deployment, sight, self._clock()):
                 sight = replace(sight, causes=await judging.causes(deployment, failing))
-            deployment = await self._record(deployment, sight, told)
+            deployment = await self._record(deployment, sight, told, hold)
             await self._pause(deployment, sight, hold)
         return deployment
 
-    async def _record(self, deployment: Deployment, sight: Sight, told: dict[str, datetime]) -> Deployment:
+    async def _record(self, deployment: Deployment, sight: Sight, told: dict[str, datetime], hold: Hold) -> Deployment:
+        """Append what follows; what somebody appended meanwhile is loaded, and decided on without waiting for news."""
         moment = self._clock()
         events = decide(deployment, sight, moment)
         if not events:
@@ -94,6 +95,7 @@ class Rollouts:
         try:
             (moved,) = await self._streams.append(Decision(deployment, events))
         except Conflict:
+            hold.changed.set()
             return await self._streams.load(deployment.id)
         told.update(dict.fromkeys(_progressed(events), moment))
         return moved
