@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from examples import EVERY_EVENT, REQUESTED
+from examples import EVERY_EVENT, REQUESTED, requested
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +67,11 @@ def test_every_stored_name_and_schema_has_a_golden_file() -> None:
 def test_todays_events_are_still_written_as_the_golden_file_says(event: Event) -> None:
     name, schema = stored_name(event)
     assert encode(event) == (GOLDEN / f"{name}.{schema}.json").read_text().strip()
+
+
+def test_what_an_environment_asks_for_travels_in_the_request_and_is_left_out_where_it_asks_nothing() -> None:
+    assert '"unique_version":true' in encode(requested(unique_version=True))
+    assert "unique_version" not in encode(REQUESTED)
 
 
 def test_every_event_type_has_a_writer() -> None:

@@ -246,6 +246,60 @@ def test_strict_versions_are_those_of_semver_org(text: str) -> None:
         assert loose(text) == strict(text)
 
 
+def order(version: str) -> list[tuple[int, int, str]]:
+    """A pre-release's place in SemVer 2's order (semver.org, 11.4)."""
+    identifiers = version.partition("-")[2].split(".")
+    return [(0, int(one), "") if one.isdigit() else (1, 0, one) for one in identifiers]
+
+
+SERIALS = st.integers(1, 10**12)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "version"),
+    [
+        ("1.2.3", "1.2.3-dag.107"),
+        ("v1.2.3-rc.1", "1.2.3-rc.1.dag.107"),
+        ("main", "0.1.0-main.dag.107"),
+        (SHA, f"0.1.0-{SHA}.dag.107"),
+    ],
+)
+def test_a_version_of_its_own_ends_in_the_deployments_serial(deployment: str, version: str) -> None:
+    assert chart_version(chart(), deployment, serial=107) == version
+
+
+@given(NAMES, OWN, DEPLOYMENTS, SERIALS)
+@QUICK
+def test_a_version_of_its_own_is_semver_that_flux_keeps_and_a_label_holds(
+    name: str, own: str, deployment: str, serial: int
+) -> None:
+    made = chart_version(chart(name=name, version=own), deployment, serial=serial)
+    assert SEMVER.fullmatch(made)
+    assert "+" not in made
+    assert len(f"{name}-{made}") <= 63
+    assert made.endswith(f".{serial}")
+    assert stamp(chart(name=name, version=own), deployment, serial=serial).chart_version == made
+
+
+@given(DEPLOYMENTS, DEPLOYMENTS, SERIALS, SERIALS)
+@QUICK
+def test_two_deployments_never_share_a_version_of_their_own(one: str, other: str, first: int, second: int) -> None:
+    assume(first != second)
+    assert chart_version(chart(), one, serial=first) != chart_version(chart(), other, serial=second)
+
+
+@given(DEPLOYMENTS, st.sets(st.integers(10**6, 10**7 - 1), min_size=2, max_size=2))
+@QUICK
+def test_a_later_deployment_of_the_same_version_compares_higher(deployment: str, serials: set[int]) -> None:
+    earlier, later = (chart_version(chart(), deployment, serial=serial) for serial in sorted(serials))
+    assert order(earlier) < order(later)
+
+
+def test_a_later_deployment_compares_higher_also_if_its_serial_has_more_digits() -> None:
+    earlier, later = (chart_version(chart(), "1.2.3", serial=serial) for serial in (99, 100))
+    assert order(earlier) < order(later)
+
+
 LINES = st.lists(
     st.sampled_from(
         [

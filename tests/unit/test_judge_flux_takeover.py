@@ -132,6 +132,39 @@ def test_the_same_version_with_other_content_fails_because_flux_ignores_it() -> 
     assert "Flux ignores a chart whose version did not change" in verdict.message
 
 
+def test_the_same_version_with_other_content_fails_also_where_flux_adds_the_values_files() -> None:
+    release = {
+        "spec": {"chart": {"spec": {"valuesFiles": ["values.yaml"]}}},
+        "status": {"lastAttemptedRevision": "1.2.3+7"},
+    }
+    objects = flux("success", release=release, chart={"status": {"artifact": {"revision": "1.2.3+7"}}})
+    objects[RELEASE]["status"]["history"][0]["chartVersion"] = "1.2.3+7"
+    assert isinstance(assess(objects, expectation()), Succeeded)
+    again = expectation(previous_chart_version="1.2.3", reused=True)
+    assert failed(assess(objects, again)).reason == "same-version"
+
+
+def test_an_unchanged_push_of_content_that_flux_ignored_fails_again() -> None:
+    again = expectation(
+        unchanged=True,
+        previous_chart_version="1.2.3",
+        reused=True,
+        content_since=PUSHED_AT + timedelta(hours=1),
+        pushed_at=PUSHED_AT + timedelta(hours=2),
+    )
+    assert failed(assess(flux("success"), again)).reason == "same-version"
+
+
+def test_a_version_used_some_deployments_ago_fails_if_flux_kept_the_chart_it_had_built_then() -> None:
+    """It went from the old chart to ours without a look at what lay between."""
+    built = {"status": {"artifact": {"lastUpdateTime": "2026-08-30T09:00:00Z"}}}
+    verdict = failed(assess(flux("success", chart=built), expectation(previous_chart_version="1.2.4")))
+    assert verdict.reason == "same-version"
+    assert "chartVersion: unique" in verdict.message
+    busy = condition(flux("success", chart=built), "Reconciling", CHART, status="True", reason="Progressing")
+    assert not isinstance(assess(busy, expectation(previous_chart_version="1.2.4")), Failed)
+
+
 def test_the_same_version_is_deployed_again_with_the_strategy_revision() -> None:
     spec = {"chart": {"spec": {"reconcileStrategy": "Revision"}}}
     again = expectation(previous_chart_version="1.2.3", reused=True)
@@ -143,7 +176,7 @@ def test_the_same_version_is_deployed_again_with_the_strategy_revision() -> None
 
 def test_a_release_from_before_our_content_only_shares_the_version() -> None:
     late = expectation(content_since=PUSHED_AT + timedelta(hours=1), pushed_at=PUSHED_AT + timedelta(hours=1))
-    assert "before this chart was committed" in progressing(assess(flux("success"), late))
+    assert "before this chart was committed" in progressing(assess(without(flux("success"), CHART), late))
 
 
 def test_a_chart_still_built_from_before_our_commit_proves_nothing() -> None:
@@ -254,7 +287,7 @@ def test_a_release_that_is_not_ready_is_no_success(status: str | None) -> None:
 @pytest.mark.parametrize("state", ["stalled", "stalled-at-once", "rolled-back", "render-error"])
 def test_a_failure_from_before_our_content_only_shares_the_version(state: str) -> None:
     late = expectation(content_since=PUSHED_AT + timedelta(hours=1), pushed_at=PUSHED_AT + timedelta(hours=1))
-    assert isinstance(assess(flux(state), late), Progressing)
+    assert isinstance(assess(without(flux(state), CHART), late), Progressing)
 
 
 def test_a_reused_version_counts_if_the_chart_was_surely_built_after_our_push() -> None:

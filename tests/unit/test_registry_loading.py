@@ -152,6 +152,13 @@ def test_a_document_that_cannot_be_read_as_a_whole_is_told_as_one(text: str, tol
     assert str(problem).startswith(told)
 
 
+def test_a_way_to_stamp_versions_that_does_not_exist_is_refused() -> None:
+    (problem,) = _read(WHOLE.replace("branch: main,", "branch: main, chartVersion: keep,")).problems
+    assert "apps[0].environments[0].chartVersion: expected one of stamp, unique, found" in str(problem)
+    (app,) = _read(WHOLE.replace("branch: main,", "branch: main, chartVersion: unique,")).apps
+    assert [environment.unique_version for environment in app.environments] == [True]
+
+
 def test_text_that_is_no_utf8_is_told() -> None:
     (problem,) = load([SourceFile("dag.yaml", b"apps: \xff", Path())]).problems
     assert str(problem) == "dag.yaml: expected UTF-8 text"

@@ -1,4 +1,4 @@
-"""The version a deployment's chart carries: unique to the deployment, and one that Helm, Flux and labels take."""
+"""The version a deployment's chart carries: one that Helm, Flux and labels take, and a new one for a new version."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class StampedChart:
     files: Mapping[str, bytes]
 
 
-def stamp(chart: Chart, deployment_version: str) -> StampedChart:
+def stamp(chart: Chart, deployment_version: str, *, serial: int | None = None) -> StampedChart:
     """The chart with its `version` by `chart_version`, and its `appVersion` the deployment version as given.
 
     `Invalid` for a deployment version that is blank, longer than 255 characters, or not printable, and for a
     Chart.yaml that cannot be edited in place.
     """
     _check(deployment_version)
-    version = chart_version(chart, deployment_version)
+    version = chart_version(chart, deployment_version, serial=serial)
     edited = rewrite(chart.files[CHART_YAML], version=version, app_version=deployment_version)
     return StampedChart(chart.name, version, {**chart.files, CHART_YAML: edited})
 
 
-def chart_version(chart: Chart, deployment_version: str) -> str:
+def chart_version(chart: Chart, deployment_version: str, *, serial: int | None = None) -> str:
     """The deployment version if it is SemVer (a leading `v` is cut), else `<chart's numbers>-<deployment version>`.
 
     Flux replaces build metadata and deploys a chart only when the rest of its version changes
@@ -51,19 +51,30 @@ def chart_version(chart: Chart, deployment_version: str) -> str:
     pre-release: 1.2.3+7 is 1.2.3-7.h<hash>. Characters SemVer lacks become `-`, and what is longer than a label
     value next to the chart's name is cut. Whenever the text had to change, eight hex digits of the deployment
     version's hash follow, so that `feature/x` and `feature-x` stay two charts.
+
+    `serial`, a number that no other deployment has and later ones exceed, makes it the deployment's own: 1.2.3 is
+    1.2.3-dag.<serial>, below 1.2.3 in SemVer's order and above every earlier deployment of 1.2.3.
     """
+    own = "" if serial is None else f"dag.{serial}"
     given = strict(deployment_version.removeprefix("v"))
     if given is None:
         numbers = _numbers(chart)
-        return f"{numbers}-{_identifiers(deployment_version, deployment_version, _room(chart.name, numbers))}"
-    if not given.build and len(given.core) <= _LABEL:
-        return given.core
-    return f"{given.numbers}-{_folded(given, deployment_version, chart.name)}"
+        text = _identifiers(deployment_version, deployment_version, _room(chart.name, numbers, own))
+        return _joined(numbers, text, own)
+    whole = _joined(given.numbers, given.pre_release, own)
+    if not given.build and len(f"{chart.name}-{whole}" if own else whole) <= _LABEL:
+        return whole
+    return _joined(given.numbers, _folded(given, deployment_version, _room(chart.name, given.numbers, own)), own)
 
 
-def _folded(given: SemVer, source: str, name: str) -> str:
+def _joined(numbers: str, *identifiers: str) -> str:
+    pre_release = ".".join(filter(None, identifiers))
+    return f"{numbers}-{pre_release}" if pre_release else numbers
+
+
+def _folded(given: SemVer, source: str, room: int) -> str:
     text = ".".join(part for part in (given.pre_release, given.build) if part)
-    return _identifiers(text, source, _room(name, given.numbers), exact=not given.build)
+    return _identifiers(text, source, room, exact=not given.build)
 
 
 def _numbers(chart: Chart) -> str:
@@ -75,8 +86,9 @@ def _numbers(chart: Chart) -> str:
     return parsed.numbers
 
 
-def _room(name: str, numbers: str) -> int:
-    return max(_LABEL - len(f"{name}-{numbers}-"), _LEAST_ROOM)
+def _room(name: str, numbers: str, own: str) -> int:
+    taken = len(f"{name}-{numbers}-") + len(own and f".{own}")
+    return max(_LABEL - taken, _LEAST_ROOM)
 
 
 def _identifiers(text: str, source: str, room: int, *, exact: bool = True) -> str:

@@ -80,6 +80,7 @@ class DeploymentRequested(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """A proven CI job handed over a chart that passed every check.
 
     `supersede`: what waits for the same environment and whose push has not begun gives way to this deployment.
+    `unique_version`: the chart's version is to be this deployment's own, also if its version was deployed before.
     Fields added later have defaults and are left out where they have them, so the text of a fact stays what it was.
     """
 
@@ -96,6 +97,7 @@ class DeploymentRequested(Fact, frozen=True, kw_only=True, omit_defaults=True):
     targets: tuple[RolloutTarget, ...]
     registry_digest: str
     supersede: bool = False
+    unique_version: bool = False
 
 
 class CancellationRequested(Fact, frozen=True, kw_only=True):

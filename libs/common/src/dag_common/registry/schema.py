@@ -249,7 +249,8 @@ class Environment(Entry, frozen=True, kw_only=True):
     """Where an app's chart goes for one branch or for all branches that fit a glob, and who may send it there.
 
     `sources` are the provider's pipeline sources or events that may deploy (none given: the provider's safe ones);
-    `require_protected` asks for proof that the branch is protected.
+    `require_protected` asks for proof that the branch is protected. `chart_version` says which version is written to
+    Chart.yaml: `stamp` the deployment's, `unique` the deployment's with a number that no other deployment has.
     """
 
     name: str
@@ -259,7 +260,7 @@ class Environment(Entry, frozen=True, kw_only=True):
     require_protected: bool = False
     sources: tuple[str, ...] | None = None
     supersede: bool = False
-    chart_version: Literal["stamp", "keep"] = "stamp"
+    chart_version: Literal["stamp", "unique"] = "stamp"
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -272,6 +273,11 @@ class Environment(Entry, frozen=True, kw_only=True):
             raise Misfit("targets", "expected what to watch, or [{kind: none}] alone to watch nothing")
         if len(set(self.targets)) != len(kinds):
             raise Misfit("targets", "the same target stands there twice")
+
+    @property
+    def unique_version(self) -> bool:
+        """Whether each deployment's chart carries a version of its own."""
+        return self.chart_version == "unique"
 
     def takes(self, branch: str) -> bool:
         """Whether this branch deploys here."""

@@ -125,6 +125,7 @@ def _fact(command: RequestDeployment, admitted: Admitted, chart: Chart) -> Deplo
         targets=targets,
         registry_digest=admitted.registry.digest,
         supersede=admitted.environment.supersede,
+        unique_version=admitted.environment.unique_version,
     )
 
 

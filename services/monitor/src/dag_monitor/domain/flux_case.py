@@ -98,6 +98,15 @@ class Case:
         return built_at is not None and since is not None and built_at > since + _CLOCKS_DIFFER
 
     @property
+    def ignored(self) -> bool:
+        """Whether Flux looked at our commit and kept a chart of our version that was surely built before it."""
+        chart = self.seen.chart
+        if chart is None or self.source not in (Relation.OURS, Relation.DESCENDANT):
+            return False
+        resting = chart.conditions["Ready"].true and not chart.conditions["Reconciling"].true
+        return resting and self.is_ours(chart.version) and self.predates(chart.built_at)
+
+    @property
     def follows_us(self) -> bool | None:
         """Whether the GitRepository follows our repository and branch; None if that cannot be told."""
         repository = self.seen.repository

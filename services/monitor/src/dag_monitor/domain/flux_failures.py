@@ -46,12 +46,12 @@ def wrong_path(case: Case) -> Failed | None:
 
 def same_version_again(case: Case) -> Failed | None:
     """Flux rebuilds a chart only if its name or version changed (fluxcd/source-controller, builder_local.go)."""
-    if not case.expected.reused or case.release.stamping.revision or case.rebuilt or not case.ours:
+    if not case.ours or case.release.stamping.revision or case.rebuilt or not (case.expected.reused or case.ignored):
         return None
     message = (
         f"The chart changed but its version is {case.expected.chart_version} as before, and Flux ignores a chart whose "
-        "version did not change: deploy with a version that was not used before, or set reconcileStrategy: Revision "
-        "on the HelmRelease's chart"
+        "version did not change: deploy with a version that was not used before, say chartVersion: unique for this "
+        "environment in the registry, or set reconcileStrategy: Revision on the HelmRelease's chart"
     )
     return Failed("same-version", message, case.evidence)
 

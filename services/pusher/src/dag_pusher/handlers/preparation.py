@@ -39,7 +39,8 @@ class Preparation:
         try:
             async with self._database.connection() as connection:
                 content = await charts.get(connection, requested.chart.sha256)
-            stamped = await asyncio.to_thread(lambda: stamp(read_archive(content), requested.version))
+            serial = waiting.request.position if requested.unique_version else None
+            stamped = await asyncio.to_thread(lambda: stamp(read_archive(content), requested.version, serial=serial))
         except (Invalid, TooLarge, NotFound) as exc:
             return Problem("chart_unusable", exc.message)
         return stamped.files
