@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,7 @@ class StandingRollouts(Rollouts):
 
 
 class NothingKnown:
-    async def knowledge(self, deployment: Deployment) -> Knowledge:
+    async def knowledge(self, deployment: Deployment, seen: Collection[str], changed: asyncio.Event) -> Knowledge:
         return Knowledge()
 
 

@@ -23,6 +23,7 @@ AT_NEWER = {"status": {"observedSourceArtifactRevision": f"main@sha1:{NEWER}", "
 FETCHED_EARLIER = {"status": {"artifact": {"revision": f"main@sha1:{EARLIER}"}}}
 BEFORE_OURS = {EARLIER: Relation.ANCESTOR}
 ON_TOP = {NEWER: Relation.DESCENDANT}
+IN_ITS_PLACE = {NEWER: Relation.REPLACED}
 
 
 def fail_after(attempts: int) -> Any:

@@ -26,6 +26,8 @@ from flux_verdicts import (
     AT_EARLIER,
     AT_NEWER,
     BEFORE_OURS,
+    FETCHED_EARLIER,
+    IN_ITS_PLACE,
     ON_TOP,
     failed,
     progressing,
@@ -34,7 +36,7 @@ from flux_verdicts import (
 )
 
 from dag_monitor.domain.expectation import Later, Ref, Relation
-from dag_monitor.domain.flux import assess, concerned
+from dag_monitor.domain.flux import assess, concerned, revisions
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded
 
 LATER = Later("0199-newer", "1.2.4", NEWER)
@@ -98,18 +100,80 @@ def test_a_commit_that_flux_passed_over_is_superseded_before_anything_is_attempt
 
 
 def test_a_foreign_chart_on_top_of_our_commit_supersedes_ours() -> None:
-    verdict = superseded(assess(flux("before", chart=AT_NEWER), expectation(relations=ON_TOP)))
+    verdict = superseded(assess(flux("before", chart=AT_NEWER), expectation(relations=IN_ITS_PLACE)))
     assert (verdict.by, verdict.version, verdict.commit) == ("", "1.2.4", NEWER)
     assert "a change from outside DAG" in verdict.message
 
 
 def test_a_foreign_commit_elsewhere_in_the_repository_changes_nothing() -> None:
     at_newer = {"status": {"observedSourceArtifactRevision": f"main@sha1:{NEWER}"}}
-    for relations in (ON_TOP, {}):
-        objects = flux(
-            "success", chart=at_newer, repository={"status": {"artifact": {"revision": f"main@sha1:{NEWER}"}}}
-        )
-        assert isinstance(assess(objects, expectation(relations=relations)), Succeeded)
+    objects = flux("success", chart=at_newer, repository={"status": {"artifact": {"revision": f"main@sha1:{NEWER}"}}})
+    assert isinstance(assess(objects, expectation(relations=ON_TOP)), Succeeded)
+
+
+@pytest.mark.parametrize("state", ["success", "stalled", "render-error"])
+def test_while_nobody_knows_how_a_foreign_commit_stands_to_ours_nothing_is_decided(state: str) -> None:
+    """It may hold another chart under our version, or be from before ours."""
+    at_newer = {"status": {"observedSourceArtifactRevision": f"main@sha1:{NEWER}"}}
+    objects = flux(state, chart=at_newer)
+    assert "not known how it stands to commit 4d1c3a9" in progressing(assess(objects, expectation()))
+    doubts = {NEWER: "it cannot be looked up: the git host is away"}
+    for reused in (False, True):
+        message = progressing(assess(objects, expectation(doubts=doubts, reused=reused)))
+        assert message.endswith("from commit bbbbbbb: it cannot be looked up: the git host is away")
+
+
+def test_a_foreign_chart_that_goes_by_our_version_is_never_a_success() -> None:
+    at_newer = {"status": {"observedSourceArtifactRevision": f"main@sha1:{NEWER}"}}
+    objects = flux("success", chart=at_newer)
+    verdict = superseded(assess(objects, expectation(relations=IN_ITS_PLACE)))
+    assert (verdict.by, verdict.version, verdict.commit) == ("", "1.2.3", NEWER)
+    busy = condition(objects, "Reconciling", CHART, status="True", reason="Progressing")
+    assert isinstance(assess(busy, expectation(relations=IN_ITS_PLACE)), Progressing)
+
+
+def test_our_chart_may_become_healthy_while_flux_already_builds_a_foreign_one() -> None:
+    assert isinstance(assess(flux("success", chart=AT_NEWER), expectation(relations=IN_ITS_PLACE)), Succeeded)
+
+
+def test_a_foreign_revert_of_our_commit_supersedes_it() -> None:
+    back = {"status": {"observedSourceArtifactRevision": f"main@sha1:{NEWER}", "artifact": {"revision": "1.2.2"}}}
+    verdict = superseded(assess(flux("before", chart=back), expectation(relations=IN_ITS_PLACE)))
+    assert (verdict.by, verdict.version) == ("", "1.2.2")
+    assert verdict.message.startswith("Chart version 1.2.2 (commit bbbbbbb) from a change from outside DAG took over")
+
+
+@pytest.mark.parametrize("state", ["before", "success"])
+def test_a_branch_that_was_rewritten_without_ours_fails_before_the_timeout(state: str) -> None:
+    lost = {EARLIER: Relation.REMOVED}
+    verdict = failed(assess(flux(state, chart=AT_EARLIER), expectation(relations=lost)))
+    assert verdict.reason == "removed"
+    assert "Commit 4d1c3a9 of this deployment is not on branch main any more" in verdict.message
+    assert "the cluster is at commit aaaaaaa" in verdict.message
+
+
+def test_a_repository_at_a_rewritten_branch_without_a_chart_to_see_fails_too() -> None:
+    objects = without(flux("before", repository=FETCHED_EARLIER), CHART)
+    assert failed(assess(objects, expectation(relations={EARLIER: Relation.REMOVED}))).reason == "removed"
+
+
+def test_a_chart_of_ours_that_flux_took_before_the_branch_was_rewritten_may_become_healthy() -> None:
+    objects = flux("success", repository=FETCHED_EARLIER)
+    assert isinstance(assess(objects, expectation(relations={EARLIER: Relation.REMOVED})), Succeeded)
+
+
+def test_a_commit_from_before_ours_is_waited_for_whatever_it_runs() -> None:
+    chart = {"status": {"observedSourceArtifactRevision": f"main@sha1:{EARLIER}"}}
+    for state in STATES:
+        assert isinstance(assess(flux(state, chart=chart), expectation(relations=BEFORE_OURS)), Progressing)
+
+
+def test_the_commits_that_a_verdict_depends_on_are_named() -> None:
+    assert revisions({}, TARGET) == frozenset()
+    assert revisions(flux("success", repository=FETCHED_EARLIER), TARGET) == {OURS, EARLIER}
+    spec = {"chart": {"spec": {"reconcileStrategy": "Revision"}}}
+    stamped = flux("success", release={"spec": spec, "status": {"lastAttemptedRevision": "1.2.3+cccccccccccc"}})
+    assert "c" * 12 in revisions(stamped, TARGET)
 
 
 def test_a_release_on_top_of_ours_in_the_history_supersedes_it() -> None:
@@ -210,7 +274,7 @@ def test_an_unchanged_push_of_a_chart_that_failed_fails_at_once() -> None:
         ({"valuesFiles": ["values.yaml"]}, "1.2.3+7", "1.2.3", True),
         ({"reconcileStrategy": "Revision"}, f"1.2.3+{OURS[:12]}", "1.2.3", True),
         ({"reconcileStrategy": "Revision"}, f"1.2.3+{EARLIER[:12]}", "1.2.3", False),
-        ({"reconcileStrategy": "Revision"}, "1.2.3+cccccccccccc", "1.2.3", True),
+        ({"reconcileStrategy": "Revision"}, "1.2.3+cccccccccccc", "1.2.3", False),
         ({"reconcileStrategy": "Revision"}, f"1.2.3+{OURS[:12]}", "1.2.3+replaced", True),
         ({"reconcileStrategy": "Revision", "valuesFiles": ["v.yaml"]}, f"1.2.3+{OURS[:12]}.7", "1.2.3", True),
         ({}, "nonsense", "1.2.3", False),
@@ -318,7 +382,7 @@ def test_a_chart_that_was_built_long_before_is_not_taken_for_a_newer_one() -> No
 
 def test_a_foreign_chart_that_flux_attempts_supersedes_ours() -> None:
     objects = flux("progressing", release={"status": {"lastAttemptedRevision": "1.2.4"}}, chart=AT_NEWER)
-    assert superseded(assess(objects, expectation(relations=ON_TOP))).version == "1.2.4"
+    assert superseded(assess(objects, expectation(relations=IN_ITS_PLACE))).version == "1.2.4"
 
 
 def test_an_older_release_of_our_chart_in_the_history_is_not_ours_superseded() -> None:

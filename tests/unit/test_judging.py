@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import NoReturn
@@ -54,7 +54,7 @@ class NoCluster:
 
 
 class NoHistory:
-    async def knowledge(self, deployment: Deployment) -> Knowledge:
+    async def knowledge(self, deployment: Deployment, seen: Collection[str], changed: asyncio.Event) -> Knowledge:
         return Knowledge()
 
 

@@ -13,6 +13,7 @@ from dag_common.contracts.topology import MONITOR_QUEUE
 from dag_common.delivery.foundation import foundation
 from dag_common.delivery.receiver import Receiver
 from dag_common.delivery.sweep import sweep
+from dag_common.iac.mirrors import Mirrors
 from dag_common.registry.registry import Registry
 from dag_common.runtime.health import Health, serve_health
 from dag_common.runtime.lifecycle import background
@@ -23,9 +24,11 @@ from dag_monitor.cluster.clusters import Clusters
 from dag_monitor.cluster.inspections import Inspections
 from dag_monitor.cluster.kicks import Kicks
 from dag_monitor.cluster.window import Windows
+from dag_monitor.git import Commits
 from dag_monitor.handlers.hands import Hands
 from dag_monitor.handlers.history import PushHistory
 from dag_monitor.handlers.judging import Lookout
+from dag_monitor.handlers.lineage import Lineage
 from dag_monitor.handlers.overdue import Overdue
 from dag_monitor.handlers.rollouts import Rollouts
 from dag_monitor.handlers.takeover import Takeover
@@ -52,8 +55,12 @@ async def monitor(
         clock = await LogClock.of(database)
         streams, unread = Streams(database, "monitor"), Unread()
         hands = Hands(at_once=settings.rollouts_at_once, hold_seconds=settings.hold_seconds)
-        windows = Windows(clusters.reflectors, clusters.reader)
-        lookout = Lookout(windows, PushHistory(database), Kicks(clusters), Inspections(clusters))
+        mirrors = Mirrors(registry, settings.data_dir / "monitor" / "mirrors")
+        stack.push_async_callback(mirrors.close)
+        lineage = Lineage(Commits(mirrors))
+        stack.push_async_callback(lineage.close)
+        windows, history = Windows(clusters.reflectors, clusters.reader), PushHistory(database, lineage)
+        lookout = Lookout(windows, history, Kicks(clusters), Inspections(clusters))
         rollouts = Rollouts(streams, lookout, hands, partial(bus.send, MONITOR_QUEUE), clock.now)
         watch = rollouts.when_chart_pushed_watch_rollout
         touching = Touching(database, clock, hands)

@@ -55,6 +55,14 @@ async def read_type(connection: Connection, type_name: str, *, after: int, limit
     return _records(await connection.fetch(statement("read_type"), type_name, after, limit))
 
 
+async def newest_of_type(
+    connection: Connection, deployment_ids: Iterable[DeploymentId], type_name: str
+) -> list[Recorded]:
+    """The newest record of one stored type of each deployment that has one, in no order."""
+    streams = [stream_of(each) for each in deployment_ids]
+    return _records(await connection.fetch(statement("newest_of_type"), streams, type_name))
+
+
 async def pushes_of_tree(connection: Connection, tree: str, *, before: int, limit: int) -> list[Recorded]:
     """At most `limit` records of `chart.pushed` with this tree id and a position below `before`, newest first."""
     return _records(await connection.fetch(statement("pushes_of_tree"), before, tree, limit))

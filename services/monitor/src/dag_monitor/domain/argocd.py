@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from dag_monitor.domain.argocd_case import Case
-from dag_monitor.domain.argocd_observation import concerned, observe
+from dag_monitor.domain.argocd_observation import concerned, observe, revisions
 from dag_monitor.domain.argocd_waiting import waiting
 from dag_monitor.domain.expectation import Expectation, Objects, Relation
 from dag_monitor.domain.flux_case import address, same_path
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
-from dag_monitor.domain.wording import sentences, short, told
+from dag_monitor.domain.wording import rewritten, sentences, short, told
 
-__all__ = ["assess", "concerned"]
+__all__ = ["assess", "concerned", "revisions"]
 
 _DEGRADED_FOR: Final = timedelta(seconds=30)
 """Health flaps right after a sync; both ends are read on the cluster's clock."""
@@ -66,6 +66,14 @@ def _superseded(case: Case) -> Superseded | None:
     )
     version = later.chart_version if later else ""
     return Superseded(later.deployment_id if later else "", version, commit, message, case.evidence)
+
+
+def _removed(case: Case) -> Failed | None:
+    """The branch was rewritten without our commit: Argo CD follows the branch, so nobody will ever see it."""
+    commit = next((one for one in case.app.revisions if case.expected.relation(one) is Relation.REMOVED), "")
+    if not commit or case.compared:
+        return None
+    return Failed("removed", rewritten(case.expected.branch, case.expected.commit, commit), case.evidence)
 
 
 def _sync_failed(case: Case) -> Failed | None:
@@ -129,5 +137,13 @@ def _covers(outer: str, inner: str) -> bool:
 
 
 Rule = Callable[[Case], Verdict | None]
-_RULES: Final[tuple[Rule, ...]] = (_wrong_path, _superseded, _sync_failed, _degraded, _cannot_compare, _succeeded)
+_RULES: Final[tuple[Rule, ...]] = (
+    _wrong_path,
+    _superseded,
+    _removed,
+    _sync_failed,
+    _degraded,
+    _cannot_compare,
+    _succeeded,
+)
 """The first rule that knows an answer gives the verdict; if none does, the rollout goes on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from dag_monitor.domain.expectation import Object, Objects, Ref
 
 # The types that types.go counts as errors; the others are warnings. A condition has no status: it is there or not.
 _ERRORS: Final = ("InvalidSpecError", "ComparisonError", "SyncError", "DeletionError", "UnknownError")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _UNREADABLE: Final = "Unknown"
 """The phase of a sync that does not say; an Application that was never synced has no operation state at all."""
 
@@ -81,6 +83,13 @@ class Application:
 def concerned(objects: Objects, target: RolloutTarget) -> tuple[Ref, ...]:  # noqa: ARG001  judges share one signature
     """The Application; `namespace` is where it lives, not where it deploys to."""
     return (Ref("Application", target.namespace, target.name),)
+
+
+def revisions(objects: Objects, target: RolloutTarget) -> frozenset[str]:
+    """The commits it was compared with and synced to; charts of a chart repository have versions instead."""
+    app = observe(objects, target)
+    named = (*app.revisions, *app.operation.revisions) if app else ()
+    return frozenset(one for one in named if _COMMIT.fullmatch(one))
 
 
 def observe(objects: Objects, target: RolloutTarget) -> Application | None:

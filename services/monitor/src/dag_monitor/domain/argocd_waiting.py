@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dag_monitor.domain.argocd_case import Case
+from dag_monitor.domain.expectation import Relation
 from dag_monitor.domain.wording import sentences, short, told
 
 
@@ -39,6 +40,9 @@ def _operating(case: Case) -> Iterator[str]:
 def _comparing(case: Case) -> Iterator[str]:
     app, ours = case.app, short(case.expected.commit)
     if not case.compared:
+        strange = next((one for one in app.revisions if case.expected.relation(one) is Relation.UNKNOWN), "")
+        if strange:
+            yield f"{app.ref} is at commit {short(strange)}: {case.expected.doubt(strange)}"
         now = ", ".join(short(one) for one in app.revisions) or "no commit"
         yield f"{app.ref} is at {now}; waiting for commit {ours} or a later one"
     if not app.compared_as_specified:

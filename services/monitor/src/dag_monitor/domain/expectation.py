@@ -23,9 +23,10 @@ class Relation(StrEnum):
     """How an observed commit of the IaC branch stands to ours."""
 
     OURS = "ours"
-    DESCENDANT = "descendant"  # contains ours; as far as known our chart directory is still in place
+    DESCENDANT = "descendant"  # contains ours, or was rewritten from it: our chart directory is in place
     REPLACED = "replaced"  # contains ours, but the chart directory holds another chart
-    ANCESTOR = "ancestor"  # from before ours
+    ANCESTOR = "ancestor"  # from before ours, and ours is on the branch
+    REMOVED = "removed"  # without ours, and the branch has lost ours
     UNKNOWN = "unknown"
 
     @property
@@ -71,10 +72,12 @@ class Introduced:
 class Knowledge:
     """What the log, or a mirror, tells beyond the deployment itself. More knowledge only makes verdicts earlier.
 
-    `relations` maps full commit ids; `introduced` is None if this content was not seen before this deployment.
+    `relations` maps commit ids, `doubts` those that are not related yet to the reason in words; `introduced` is None
+    if this content was not seen before this deployment.
     """
 
     relations: Mapping[str, Relation] = field(default_factory=dict)
+    doubts: Mapping[str, str] = field(default_factory=dict)
     later: tuple[Later, ...] = ()
     introduced: Introduced | None = None
 
@@ -105,6 +108,7 @@ class Expectation:
     content_since: datetime | None = None
     reused: bool = False
     relations: Mapping[str, Relation] = field(default_factory=lambda: MappingProxyType({}))
+    doubts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     later: tuple[Later, ...] = ()
     app_version: str = ""
 
@@ -114,12 +118,20 @@ class Expectation:
             return Relation.UNKNOWN
         if self.commit.startswith(commit):
             return Relation.OURS
-        if commit in self.relations:
-            return self.relations[commit]
-        if any(later.commit.startswith(commit) for later in self.later):
+        if commit not in self.relations and any(later.commit.startswith(commit) for later in self.later):
             return Relation.REPLACED
-        known = (relation for sha, relation in self.relations.items() if sha.startswith(commit))
-        return next(known, Relation.UNKNOWN)
+        return related(commit, self.relations)
+
+    def doubt(self, commit: str) -> str:
+        """Why it is not known how a commit stands to ours."""
+        return self.doubts.get(commit) or f"it is not known how it stands to commit {self.commit[:_SHORTEST_COMMIT]}"
+
+
+def related(commit: str, relations: Mapping[str, Relation]) -> Relation:
+    """What is known of a commit, also of an abbreviated one."""
+    if commit in relations:
+        return relations[commit]
+    return next((relation for sha, relation in relations.items() if sha.startswith(commit)), Relation.UNKNOWN)
 
 
 def expect(deployment: Deployment, target: RolloutTarget, knowledge: Knowledge = NOTHING_MORE) -> Expectation:
@@ -140,13 +152,14 @@ def expect(deployment: Deployment, target: RolloutTarget, knowledge: Knowledge =
         pushed_at=pushed_at,
         content_since=_content_since(pushed, pushed_at, knowledge),
         reused=_reused(pushed, knowledge),
-        relations=_before(deployment, pushed) | dict(knowledge.relations),
+        relations=before(deployment, pushed) | dict(knowledge.relations),
+        doubts=knowledge.doubts,
         later=knowledge.later,
         app_version=requested.version,
     )
 
 
-def _before(deployment: Deployment, pushed: ChartPushed) -> dict[str, Relation]:
+def before(deployment: Deployment, pushed: ChartPushed) -> dict[str, Relation]:
     """The tips that the push was tried on came before it; a push that changed nothing may name its own commit."""
     return {base: Relation.ANCESTOR for base in deployment.bases if base not in ("", pushed.commit)}
 

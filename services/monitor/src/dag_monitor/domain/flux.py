@@ -16,17 +16,18 @@ from dag_monitor.domain.flux_case import Case
 from dag_monitor.domain.flux_failures import (
     chart_not_built,
     failed_often_enough,
+    removed,
     same_version_again,
     stalled,
     wrong_path,
 )
-from dag_monitor.domain.flux_observation import concerned, observe
+from dag_monitor.domain.flux_observation import concerned, observe, revisions
 from dag_monitor.domain.flux_takeover import superseded
 from dag_monitor.domain.flux_waiting import waiting
 from dag_monitor.domain.verdict import Progressing, Succeeded, Verdict
 from dag_monitor.domain.wording import sentences, told
 
-__all__ = ["assess", "concerned"]
+__all__ = ["assess", "concerned", "revisions"]
 
 
 def assess(objects: Objects, expectation: Expectation) -> Verdict:
@@ -43,6 +44,11 @@ def assess(objects: Objects, expectation: Expectation) -> Verdict:
     return next((verdict for verdict in verdicts if verdict), Progressing(waiting(case), case.evidence))
 
 
+def _undecided(case: Case) -> Verdict | None:
+    """A commit that nobody can place may hold our chart or another one under the same version."""
+    return Progressing(waiting(case), case.evidence) if case.undecided else None
+
+
 def _untouched(case: Case) -> Verdict | None:
     """A HelmRelease that is suspended or on its way out proves nothing about what will run: its status is frozen."""
     if case.release.suspended or case.release.deleting:
@@ -53,6 +59,7 @@ def _untouched(case: Case) -> Verdict | None:
 def _succeeded(case: Case) -> Verdict | None:
     conditions = case.release.conditions
     healthy = case.ours and case.applied and case.settled and conditions["Ready"].true and not case.elsewhere
+    healthy = healthy and not case.disguised
     untested = case.release.tested and conditions["TestSuccess"].status == "Unknown"
     if not healthy or untested:
         return None
@@ -65,6 +72,8 @@ Rule = Callable[[Case], Verdict | None]
 _RULES: Final[tuple[Rule, ...]] = (
     wrong_path,
     superseded,
+    removed,
+    _undecided,
     same_version_again,
     stalled,
     failed_often_enough,

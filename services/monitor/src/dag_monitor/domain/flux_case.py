@@ -44,8 +44,8 @@ class Case:
 
     @property
     def behind(self) -> bool:
-        """Whether the chart is still built from before our commit; that is ours only if we changed nothing."""
-        return self.source is Relation.ANCESTOR and not self.expected.unchanged
+        """Whether the chart is built without our commit; one from before it is ours if we changed nothing."""
+        return self.source is Relation.REMOVED or (self.source is Relation.ANCESTOR and not self.expected.unchanged)
 
     @property
     def source(self) -> Relation:
@@ -103,8 +103,25 @@ class Case:
         chart = self.seen.chart
         if chart is None or self.source not in (Relation.OURS, Relation.DESCENDANT):
             return False
-        resting = chart.conditions["Ready"].true and not chart.conditions["Reconciling"].true
-        return resting and self.is_ours(chart.version) and self.predates(chart.built_at)
+        return self.at_rest and self.is_ours(chart.version) and self.predates(chart.built_at)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether source-controller is done with the commit it last looked at."""
+        return self.chart_conditions["Ready"].true and not self.chart_conditions["Reconciling"].true
+
+    @property
+    def disguised(self) -> bool:
+        """Whether what a stranger put in the place of our chart goes by our version."""
+        chart = self.seen.chart
+        strange = self.source is Relation.REPLACED and not self.expected.later
+        return chart is not None and strange and self.is_ours(chart.version)
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the chart was built from a commit of which nobody knows yet how it stands to ours."""
+        known = self.seen.chart is None or not self.seen.chart.commit or self.source is not Relation.UNKNOWN
+        return not known and not self.elsewhere
 
     @property
     def follows_us(self) -> bool | None:
@@ -121,9 +138,9 @@ class Case:
         return self.follows_us is False and self.source is Relation.UNKNOWN
 
     def _may_hold_ours(self, relation: Relation) -> bool:
-        if relation is Relation.UNKNOWN:
-            return not self.expected.reused
-        return relation in (Relation.OURS, Relation.DESCENDANT) or self.expected.unchanged
+        if relation is Relation.ANCESTOR:
+            return self.expected.unchanged
+        return relation in (Relation.OURS, Relation.DESCENDANT)
 
 
 def address(url: str) -> str:

@@ -8,7 +8,7 @@ from dag_monitor.domain.conditions import Condition
 from dag_monitor.domain.expectation import Relation
 from dag_monitor.domain.flux_case import Case, same_path
 from dag_monitor.domain.verdict import Failed
-from dag_monitor.domain.wording import sentences, short, told
+from dag_monitor.domain.wording import rewritten, sentences, short, told
 
 # fluxcd/helm-controller internal/reconcile/atomic_release.go and internal/controller/helmrelease_controller.go.
 _STALLED: Final = {
@@ -42,6 +42,15 @@ def wrong_path(case: Case) -> Failed | None:
         "correct spec.chart.spec.chart of the HelmRelease, or the environment's path or target in the registry"
     )
     return Failed("wrong-path", message, case.evidence)
+
+
+def removed(case: Case) -> Failed | None:
+    """The branch was rewritten without our commit: Flux follows the branch, so nobody will ever see it."""
+    chart, repository = case.seen.chart, case.seen.repository
+    at = chart.commit if chart else repository.commit if repository else ""
+    if case.ours or case.expected.relation(at) is not Relation.REMOVED:
+        return None
+    return Failed("removed", rewritten(case.expected.branch, case.expected.commit, at), case.evidence)
 
 
 def same_version_again(case: Case) -> Failed | None:

@@ -10,7 +10,7 @@ from dag_common.contracts.events import RolloutTarget
 from dag_monitor.domain import fields
 from dag_monitor.domain.conditions import Conditions, conditions_of
 from dag_monitor.domain.expectation import Object, Objects, Ref
-from dag_monitor.domain.flux_versions import Stamping, commit_of
+from dag_monitor.domain.flux_versions import Stamping, commit_of, stamped_commit
 
 _NEVER_OBSERVED: Final = -1
 
@@ -103,6 +103,16 @@ def observe(objects: Objects, target: RolloutTarget) -> Observation:
         chart=_chart(*chart) if chart else None,
         repository=_repository(*repository) if repository else None,
     )
+
+
+def revisions(objects: Objects, target: RolloutTarget) -> frozenset[str]:
+    """The commits these objects name, some abbreviated."""
+    seen = observe(objects, target)
+    named = [one.commit for one in (seen.chart, seen.repository) if one]
+    if seen.release is not None:
+        versions = (seen.release.attempted, *(one.chart_version for one in seen.release.history))
+        named += [stamped_commit(version, seen.release.stamping) for version in versions]
+    return frozenset(filter(None, named))
 
 
 def _read(found: dict[str, tuple[Ref, Object | None]], kind: str) -> tuple[Ref, Object] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dag_monitor.domain.expectation import Later, Relation
 from dag_monitor.domain.flux_case import Case
-from dag_monitor.domain.flux_observation import Chart
 from dag_monitor.domain.flux_versions import same_version
 from dag_monitor.domain.verdict import Superseded
 from dag_monitor.domain.wording import short
@@ -14,15 +13,16 @@ def superseded(case: Case) -> Superseded | None:
     """Whether Flux is past our commit; while it still attempts our chart, that may yet become healthy."""
     if case.ours:
         return _same_version_came_later(case)
-    return _newer_attempted(case) or _passed_over(case) or _replaced_by_others(case) or _replaced_in_history(case)
+    return _newer_attempted(case) or _passed_over(case) or _replaced_in_history(case)
 
 
 def _same_version_came_later(case: Case) -> Superseded | None:
-    """A newer deployment carries our version, and Flux has seen its commit: which of both runs cannot be told apart."""
+    """Another chart carries our version, and Flux has seen its commit: which of both runs cannot be told apart."""
     if case.source is not Relation.REPLACED or case.release.stamping.revision:
         return None
     twin = next((one for one in case.expected.later if one.chart_version == case.expected.chart_version), None)
-    return _by(case, twin, twin.chart_version) if twin else None
+    taken = twin is not None or (case.disguised and case.at_rest)
+    return _by(case, twin, case.expected.chart_version) if taken else None
 
 
 def _newer_attempted(case: Case) -> Superseded | None:
@@ -42,18 +42,7 @@ def _passed_over(case: Case) -> Superseded | None:
     if chart is None or case.source is not Relation.REPLACED or case.built:
         return None
     later = next((later for later in case.expected.later if later.commit.startswith(chart.commit)), None)
-    return _by(case, later, later.chart_version if later else "")
-
-
-def _replaced_by_others(case: Case) -> Superseded | None:
-    """A foreign commit on top of ours brought a chart version that is neither ours nor one from before."""
-    chart = case.seen.chart
-    if chart is None or case.built or case.source is not Relation.DESCENDANT or not chart.version:
-        return None
-    ready, busy = chart.conditions["Ready"].true, chart.conditions["Reconciling"].true
-    if not ready or busy or _stood_before(case, chart.version) or _was_there(case, chart):
-        return None
-    return _by(case, None, chart.version)
+    return _by(case, later, later.chart_version if later else chart.version if case.at_rest else "")
 
 
 def _replaced_in_history(case: Case) -> Superseded | None:
@@ -75,13 +64,6 @@ def _is(later: Later, version: str, case: Case) -> bool:
 
 def _stood_before(case: Case, version: str) -> bool:
     return same_version(version, case.expected.previous_chart_version, case.release.stamping)
-
-
-def _was_there(case: Case, chart: Chart) -> bool:
-    """Whether the chart was built or released before ours: Ready is written before the artifact it speaks of."""
-    pushed_at = case.expected.pushed_at.replace(microsecond=0)  # clusters write whole seconds
-    same = (one.deployed_at for one in case.release.history if one.chart_version == chart.version)
-    return any(at is not None and at < pushed_at for at in (chart.built_at, *same))
 
 
 def _by(case: Case, later: Later | None, version: str) -> Superseded:

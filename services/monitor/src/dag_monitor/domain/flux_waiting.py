@@ -33,6 +33,13 @@ def _suspended(case: Case) -> str:
     )
 
 
+def _undecided(case: Case) -> str:
+    chart = case.seen.chart
+    if chart is None or not case.undecided:
+        return ""
+    return f"{chart.ref} is built from commit {short(chart.commit)}: {case.expected.doubt(chart.commit)}"
+
+
 def _attempting(case: Case) -> str:
     """Our chart is what Flux works on, and its own words are the best."""
     if not case.ours:
@@ -156,6 +163,7 @@ _CHAIN: Final[tuple[Words, ...]] = (
     _deleting,
     _suspended,
     _elsewhere,
+    _undecided,
     _attempting,
     _source,
     _chart,

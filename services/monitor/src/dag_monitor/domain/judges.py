@@ -16,15 +16,19 @@ from dag_monitor.domain.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """`assess` gives the verdict; `concerned` names the objects it needs, more of them as the cluster reveals them."""
+    """`assess` gives the verdict; `concerned` names the objects it needs, more of them as the cluster reveals them.
+
+    `revisions` are the commits in these objects that the verdict depends on.
+    """
 
     assess: Callable[[Objects, Expectation], Verdict]
     concerned: Callable[[Objects, RolloutTarget], tuple[Concern, ...]]
+    revisions: Callable[[Objects, RolloutTarget], frozenset[str]] = lambda _objects, _target: frozenset()
 
 
 JUDGES: Final[dict[str, Judge]] = {
-    "argocd": Judge(argocd.assess, argocd.concerned),
-    "flux": Judge(flux.assess, flux.concerned),
+    "argocd": Judge(argocd.assess, argocd.concerned, argocd.revisions),
+    "flux": Judge(flux.assess, flux.concerned, flux.revisions),
     "helm": Judge(helm.assess, helm.concerned),
     "none": Judge(none.assess, none.concerned),
     "workload": Judge(workload.assess, workload.concerned),

@@ -38,6 +38,14 @@ def short(commit: str) -> str:
     return commit[:7]
 
 
+def rewritten(branch: str, ours: str, at: str) -> str:
+    """What became of a commit that its branch has lost."""
+    return (
+        f"Commit {short(ours)} of this deployment is not on branch {branch} any more, it was rewritten without it, and "
+        f"the cluster is at commit {short(at)}: deploy again"
+    )
+
+
 def span(length: timedelta) -> str:
     """A duration as people read it: `1h30m`, `10m`, `45s`."""
     seconds = int(length.total_seconds())

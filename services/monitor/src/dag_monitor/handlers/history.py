@@ -1,18 +1,20 @@
-"""What the log knows of the pushes around ours: who came later, and since when this content is in place."""
+"""What is known of the pushes around ours: who came later, what holds our chart, since when this content is there."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
 from dag_common.contracts.codec import decode
 from dag_common.contracts.envelope import Recorded
-from dag_common.contracts.events import ChartPushed, DeploymentId
+from dag_common.contracts.events import ChartPushed, DeploymentId, PushStarted
 from dag_common.domain.deployment import Deployment
 from dag_common.errors import Unreadable
 from dag_common.store import event_log
 from dag_common.store.database import Database
-from dag_monitor.domain.expectation import Introduced, Knowledge, Later, Relation
+from dag_monitor.domain.expectation import Introduced, Knowledge, Later, Relation, before, related
+from dag_monitor.domain.pushes import Push, in_lane, relations_after
+from dag_monitor.handlers.lineage import Lineage
 
 PAGE = 1_000
 KEPT = 20_000
@@ -25,20 +27,12 @@ REMEMBERED = 2_000
 """Deployments whose content's past is kept in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
-    """A `chart.pushed` and where it stands in the log."""
-
-    position: int
-    deployment_id: str
-    fact: ChartPushed
-
-
 class PushHistory:
-    """A tail of the log's pushes, read once for all rollouts of this process."""
+    """A tail of the log's pushes, read once for all rollouts of this process, and git where the log does not know."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lineage: Lineage) -> None:
         self._database = database
+        self._lineage = lineage
         self._pushes: list[Push] = []
         self._from = self._to = -1
         self._wanted: int | None = None
@@ -46,22 +40,25 @@ class PushHistory:
         self._turn = asyncio.Lock()
         self._brought: dict[DeploymentId, Introduced | None] = {}
 
-    async def knowledge(self, deployment: Deployment) -> Knowledge:
+    async def knowledge(self, deployment: Deployment, seen: Collection[str], changed: asyncio.Event) -> Knowledge:
         """Everything known now about the pushes after this deployment's own, and about its content's past.
 
-        Raises `Unavailable`.
+        `seen` are the commits it is to be judged by; `changed` is set when more is known of one of them. Raises
+        `Unavailable` when the log cannot be asked.
         """
         pushed = deployment.pushed
         if pushed is None:
             return Knowledge()
         await self._catch_up(deployment.pushed_position)
-        after = [
-            push for push in self._pushes if push.position > deployment.pushed_position and _same_lane(push, pushed)
-        ]
+        lane = [push for push in self._pushes if in_lane(push, pushed)]
+        after = [push for push in lane if push.position > deployment.pushed_position]
+        logged = _earlier(lane, deployment) | before(deployment, pushed) | relations_after(deployment, pushed, after)
+        asked = _asked(seen, pushed, logged)
+        answers, doubts = self._lineage.relations(pushed, asked, changed)
         later = [push for push in after if push.fact.path == pushed.path and push.fact.tree != pushed.tree]
-        replaced_from = later[0].position if later else None
         return Knowledge(
-            relations={push.fact.commit: _relation(push, replaced_from) for push in after},
+            relations=logged | answers,
+            doubts=doubts,
             later=tuple(Later(push.deployment_id, push.fact.chart_version, push.fact.commit) for push in later),
             introduced=await self._introduced(deployment),
         )
@@ -78,16 +75,23 @@ class PushHistory:
             self._next, wanted, self._wanted = None, self._wanted, None
             if wanted is not None and (self._from < 0 or wanted < self._from):
                 self._pushes, self._from, self._to = [], wanted, wanted
-            while page := await self._page():
-                self._pushes += [push for record in page if (push := _push(record))]
-                self._to = page[-1].position
+            while (page := await self._page()) is not None:
+                self._pushes += page
             if len(self._pushes) > KEPT:
                 self._from = self._pushes[-KEPT].position
                 del self._pushes[:-KEPT]
 
-    async def _page(self) -> list[Recorded]:
+    async def _page(self) -> list[Push] | None:
+        """The next pushes, as far as they can be read; None at the end."""
         async with self._database.connection() as connection:
-            return await event_log.read_type(connection, "chart.pushed", after=self._to, limit=PAGE)
+            records = await event_log.read_type(connection, "chart.pushed", after=self._to, limit=PAGE)
+            ids = [record.deployment_id for record in records]
+            started = await event_log.newest_of_type(connection, ids, "push.started") if ids else []
+        if not records:
+            return None
+        self._to = records[-1].position
+        bases = {record.deployment_id: _base(record) for record in started}
+        return [push for record in records if (push := _push(record, bases.get(record.deployment_id)))]
 
     async def _introduced(self, deployment: Deployment) -> Introduced | None:
         """The push that brought this content before, asked for once: what lies behind a push does not change."""
@@ -106,27 +110,39 @@ class PushHistory:
                 connection, pushed.tree, before=deployment.pushed_position, limit=SEARCHED_BACK
             )
         for record in records:
-            push = _push(record)
-            if push and _same_lane(push, pushed) and push.fact.path == pushed.path and not push.fact.unchanged:
+            push = _push(record, None)
+            if push and in_lane(push, pushed) and push.fact.path == pushed.path and not push.fact.unchanged:
                 return Introduced(record.recorded_at, push.fact)
         return None
 
 
-def _push(record: Recorded) -> Push | None:
+def _push(record: Recorded, base: str | None) -> Push | None:
     """None for a push of a newer version of DAG: knowing less makes verdicts later, not wrong."""
     try:
         fact = decode(record)
     except Unreadable:
         return None
     assert isinstance(fact, ChartPushed)  # noqa: S101 - what the query asks for
-    return Push(record.position, record.deployment_id, fact)
+    return Push(record.position, record.deployment_id, fact, base)
 
 
-def _same_lane(push: Push, pushed: ChartPushed) -> bool:
-    return (push.fact.repository, push.fact.branch) == (pushed.repository, pushed.branch)
+def _base(record: Recorded) -> str | None:
+    """None after a second attempt: what arrived may be what the first one sent, and lie before this one's base."""
+    try:
+        fact = decode(record)
+    except Unreadable:
+        return None
+    return fact.base if isinstance(fact, PushStarted) and fact.attempt == 1 else None
 
 
-def _relation(push: Push, replaced_from: int | None) -> Relation:
-    if replaced_from is not None and push.position >= replaced_from:
-        return Relation.REPLACED
-    return Relation.DESCENDANT
+def _earlier(lane: Sequence[Push], deployment: Deployment) -> dict[str, Relation]:
+    """What was recorded before a push of ours is part of it; an older tip of an unchanged chart may hold it too."""
+    if deployment.pushed is None or deployment.pushed.unchanged:
+        return {}
+    return {push.fact.commit: Relation.ANCESTOR for push in lane if push.position < deployment.pushed_position}
+
+
+def _asked(seen: Collection[str], pushed: ChartPushed, logged: Mapping[str, Relation]) -> dict[str, Relation]:
+    """What git may know more of than the log: commits of strangers, and ancestors, which may be all that is left."""
+    strange = {commit: related(commit, logged) for commit in seen if not pushed.commit.startswith(commit)}
+    return {each: known for each, known in strange.items() if known in (Relation.UNKNOWN, Relation.ANCESTOR)}

@@ -41,8 +41,8 @@ class Windows(Protocol):
 class History(Protocol):
     """What the log knows of the pushes around a deployment's own."""
 
-    async def knowledge(self, deployment: Deployment) -> Knowledge:
-        """Everything known now."""
+    async def knowledge(self, deployment: Deployment, seen: Collection[str], changed: asyncio.Event) -> Knowledge:
+        """Everything known now, also of the commits that were seen; sets `changed` when it is more."""
 
 
 class Inspector(Protocol):
@@ -53,10 +53,21 @@ class Inspector(Protocol):
 
 
 class Judging:
-    """Looks and judges, again and again; it remembers what it saw last, and which bugs it has told of."""
+    """Looks and judges, again and again; it remembers what it saw last, and which bugs it has told of.
 
-    def __init__(self, history: History, windows: Mapping[str, Window], kicking: Kicking, inspector: Inspector) -> None:
+    `changed` is set when more is known than before.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        windows: Mapping[str, Window],
+        kicking: Kicking,
+        inspector: Inspector,
+        changed: asyncio.Event,
+    ) -> None:
         self._history = history
+        self._changed = changed
         self._windows = windows
         self._kicking = kicking
         self._inspector = inspector
@@ -67,7 +78,8 @@ class Judging:
         """What is to be said of each open target now. Raises `Unavailable` when the log cannot be asked."""
         # Look first, ask the log then: what is seen of a newer push is in the log by the time it is asked.
         sightings = {target.id: await self._look(target) for target in open_targets(deployment)}
-        knowledge = await self._history.knowledge(deployment)
+        seen = frozenset[str]().union(*(_revisions(each, sightings[each.id]) for each in open_targets(deployment)))
+        knowledge = await self._history.knowledge(deployment, seen, self._changed)
         return {
             target.id: self._verdict(deployment, target, sightings[target.id], knowledge)
             for target in open_targets(deployment)
@@ -113,6 +125,16 @@ class Judging:
         return f"It cannot be judged: DAG met an error of its own ({type(exc).__name__}), told in the monitor's log"
 
 
+def _revisions(target: RolloutTarget, sighting: Sighting) -> frozenset[str]:
+    """The commits in what was seen; none if reading it fails, and then the judge fails too, and is heard."""
+    if isinstance(sighting, Unseen):
+        return frozenset()
+    try:
+        return judge_for(target.kind).revisions(sighting.objects, target)
+    except Exception:  # noqa: BLE001 - see above
+        return frozenset()
+
+
 class Lookout:
     """Where deployments are watched from, and their reconcilers told: the clusters and the log."""
 
@@ -131,4 +153,4 @@ class Lookout:
                 for target in open_targets(deployment)
             }
             kicking = await stack.enter_async_context(Kicking(self._kicker, changed))
-            yield Judging(self._history, windows, kicking, self._inspector)
+            yield Judging(self._history, windows, kicking, self._inspector, changed)

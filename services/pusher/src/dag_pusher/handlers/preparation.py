@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from dag_common.charts.archive import read_archive
 from dag_common.charts.version import stamp
-from dag_common.contracts.events import DeploymentRequested
 from dag_common.errors import Invalid, NotFound, TooLarge
 from dag_common.store import charts
 from dag_common.store.database import Database
@@ -31,15 +30,16 @@ class Preparation:
             requested_at=waiting.request.recorded_at,
             position=waiting.request.position,
             log_head=waiting.request.hash,
-            files=waiting.too_late or await self._files(waiting.requested),
+            files=waiting.too_late or await self._files(waiting),
             bases=deployment.bases,
         )
 
-    async def _files(self, requested: DeploymentRequested) -> Mapping[str, bytes] | Problem:
+    async def _files(self, waiting: Waiting) -> Mapping[str, bytes] | Problem:
+        requested = waiting.requested
+        serial = waiting.request.position if requested.unique_version else None
         try:
             async with self._database.connection() as connection:
                 content = await charts.get(connection, requested.chart.sha256)
-            serial = waiting.request.position if requested.unique_version else None
             stamped = await asyncio.to_thread(lambda: stamp(read_archive(content), requested.version, serial=serial))
         except (Invalid, TooLarge, NotFound) as exc:
             return Problem("chart_unusable", exc.message)

@@ -1,0 +1,56 @@
+"""What the pushes that the log knows tell of each other: DAG's own commits, as far as no stranger's lies between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dag_common.contracts.events import ChartPushed
+from dag_common.domain.deployment import Deployment
+from dag_monitor.domain.expectation import Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A `chart.pushed`, where it stands in the log, and the tip it was surely built on (None: not known)."""
+
+    position: int
+    deployment_id: str
+    fact: ChartPushed
+    base: str | None
+
+
+def in_lane(push: Push, pushed: ChartPushed) -> bool:
+    """Whether a push went to the branch of another."""
+    return (push.fact.repository, push.fact.branch) == (pushed.repository, pushed.branch)
+
+
+def relations_after(deployment: Deployment, pushed: ChartPushed, after: Iterable[Push]) -> dict[str, Relation]:
+    """How later pushes of the same branch, in the order of positions, stand to ours.
+
+    One to our path says what lies there. One to another path leaves what lay there, if it was built on the push
+    before it or in one batch with it; if a stranger may have been between, only git knows.
+    """
+    relations: dict[str, Relation] = {}
+    place, sure = Relation.DESCENDANT, True
+    before = Push(deployment.pushed_position, deployment.id, pushed, _only(deployment.bases))
+    for push in after:
+        sure = sure and _follows(push, before) and not _overlaps(push.fact.path, pushed.path)
+        if push.fact.path == pushed.path:
+            place, sure = Relation.DESCENDANT if push.fact.tree == pushed.tree else Relation.REPLACED, True
+        if sure:
+            relations[push.fact.commit] = place
+        before = push
+    return relations
+
+
+def _only(bases: tuple[str, ...]) -> str | None:
+    return bases[0] if len(bases) == 1 else None
+
+
+def _follows(push: Push, before: Push) -> bool:
+    return push.base is not None and push.base in (before.fact.commit, before.base)
+
+
+def _overlaps(one: str, other: str) -> bool:
+    return one.startswith(f"{other}/") or other.startswith(f"{one}/")
