@@ -15,7 +15,7 @@ from flux_objects import (
     flux,
 )
 
-from dag_monitor.domain.expectation import Ref, Relation
+from dag_monitor.domain.expectation import Objects, Ref, Relation
 from dag_monitor.domain.verdict import Failed, Progressing, Superseded, Verdict
 
 AT_EARLIER = {"status": {"observedSourceArtifactRevision": f"main@sha1:{EARLIER}", "artifact": {"revision": "1.2.2"}}}
@@ -43,6 +43,13 @@ def progressing(verdict: Verdict) -> str:
 def superseded(verdict: Verdict) -> Superseded:
     assert isinstance(verdict, Superseded), verdict
     return verdict
+
+
+def packaged(objects: Objects, version: str) -> dict[Ref, Any]:
+    """The objects with a chart of this version, as source-controller leaves them when it is done."""
+    changed = condition(objects, "Ready", CHART, message=f"packaged 'podinfo' chart with version '{version}'")
+    changed[CHART]["status"]["artifact"]["revision"] = version
+    return changed
 
 
 def unbuilt(reason: str, *, stalled: bool) -> dict[Ref, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,9 +20,10 @@ from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.history import Change
 from dag_sandbox.cluster.resources import GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES, Resource
 from dag_sandbox.githost import GitHost
-from dag_sandbox.reconcilers.flux import FluxReconciler, FluxSource, Pace
+from dag_sandbox.reconcilers.flux import FluxReconciler, FluxRelease, FluxSource, Pace
 
 PATH = "apps/podinfo"
+BEFORE = "1.2.2"
 QUICK = Pace(interval=0.1, action=0.05, retry=0.05, dependency=0.05)
 FLUX = (GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES)
 DEADLINE = 30
@@ -131,11 +133,25 @@ class World:
         return found[0]
 
 
+@asynccontextmanager
+async def flux_world(directory: Path, *, spec: Mapping[str, Any] = {}) -> AsyncIterator[World]:
+    """A cluster whose Flux follows the branch and runs the chart `BEFORE`; `spec` is merged into the HelmRelease's."""
+    async with GitHost(directory / "git", user="dag", password="hunter2") as host:
+        source = FluxSource(url=host.url("iac"), user="dag", password="hunter2")
+        await host.commit("iac", chart(BEFORE))
+        double = ClusterDouble()
+        release = FluxRelease(name="podinfo", path=PATH, source=source, spec=spec)
+        async with FluxReconciler(double, [release], pace=QUICK) as flux:
+            here = World(host, double, flux, source, [host.repository("iac").tip()])
+            await here.deployed(BEFORE)
+            yield here
+
+
 def runs(objects: dict[Ref, Object], version: str) -> bool:
     status = objects.get(Ref("HelmRelease", "default", "podinfo"), {}).get("status") or {}
     latest = (status.get("history") or [{}])[0]
     return (
-        latest.get("chartVersion") == version
+        latest.get("chartVersion", "").partition("+")[0] == version
         and reason(status, "Ready") == "True"
         and not reason(status, "Reconciling")
     )

@@ -17,7 +17,6 @@ from dag_common.contracts.events import (
     ChartRef,
     DeploymentFailed,
     DeploymentId,
-    DeploymentRequested,
     Event,
     PushStarted,
     ValidationStarted,
@@ -151,11 +150,11 @@ class BrokenPreparation(Preparation):
         self._left = times
         self.struck = 0
 
-    async def _files(self, requested: DeploymentRequested) -> Mapping[str, bytes] | Problem:
-        if requested.version == self._version and self.struck < self._left:
+    async def _files(self, waiting: Waiting) -> Mapping[str, bytes] | Problem:
+        if waiting.requested.version == self._version and self.struck < self._left:
             self.struck += 1
             raise RuntimeError("a secret that no event may hold")
-        return await super()._files(requested)
+        return await super()._files(waiting)
 
 
 @asynccontextmanager

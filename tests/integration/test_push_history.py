@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from typing import NoReturn
+
 import msgspec
+import pytest
 from examples import PUSHED, REQUESTED, fresh_id, new
 from newer_version import append_unreadable
 
-from dag_common.contracts.events import DeploymentId
+from dag_common.contracts.events import DeploymentId, PushStarted
 from dag_common.store import event_log
 from dag_common.store.database import Database
 from dag_common.store.streams import Streams
+from dag_monitor.domain.expectation import Relation
+from dag_monitor.domain.lineage import Question
 from dag_monitor.handlers.history import PushHistory
+from dag_monitor.handlers.lineage import Lane, Lineage
+
+
+class NoCopies:
+    """Nothing is asked of git."""
+
+    async def look(self, lane: Lane) -> NoReturn:
+        pytest.fail(f"the log knows what {lane} holds")
+
+    async def relations(self, lane: Lane, questions: Sequence[Question]) -> NoReturn:
+        pytest.fail(f"the log knows {questions} of {lane}")
 
 
 async def push(database: Database, commit: str) -> DeploymentId:
@@ -27,5 +45,28 @@ async def test_a_push_of_a_newer_version_keeps_no_other_rollout_from_being_judge
         await event_log.append(connection, [new(strange, 1, REQUESTED)])
     await append_unreadable(database, new(strange, 2, PUSHED), schema=99)
     theirs = await push(database, "b" * 40)
-    knowledge = await PushHistory(database).knowledge(await Streams(database, "monitor").load(ours))
+    deployment = await Streams(database, "monitor").load(ours)
+    knowledge = await PushHistory(database, Lineage(NoCopies())).knowledge(deployment, (), asyncio.Event())
     assert [later.deployment_id for later in knowledge.later] == [theirs]
+
+
+async def test_what_one_batch_pushed_is_known_without_a_look_at_git(database: Database) -> None:
+    """The facts stand in the log as a pusher records a batch: every push announced on one base, then every one done."""
+    ids = [fresh_id() for _ in range(3)]
+    commits = ["a" * 40, "b" * 40, "c" * 40]
+    pushes = [
+        msgspec.structs.replace(PUSHED, commit=commit, tree=commit, path=path)
+        for commit, path in zip(commits, ("apps/one", "apps/other", "apps/one"), strict=True)
+    ]
+    async with database.transaction() as connection:
+        begun = [(new(each, 1, REQUESTED), new(each, 2, PushStarted(attempt=1, base="f" * 40))) for each in ids]
+        await event_log.append(connection, [event for pair in begun for event in pair])
+        await event_log.append(connection, [new(each, 3, fact) for each, fact in zip(ids, pushes, strict=True)])
+    history = PushHistory(database, Lineage(NoCopies()))
+    deployment = await Streams(database, "monitor").load(ids[0])
+    knowledge = await history.knowledge(deployment, commits, asyncio.Event())
+    assert knowledge.relations == {
+        "f" * 40: Relation.ANCESTOR, commits[1]: Relation.DESCENDANT, commits[2]: Relation.REPLACED
+    }  # fmt: skip
+    last = await history.knowledge(await Streams(database, "monitor").load(ids[2]), commits, asyncio.Event())
+    assert last.relations == dict.fromkeys([*commits[:2], "f" * 40], Relation.ANCESTOR)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from flux_world import (
     QUICK,
     World,
     chart,
+    flux_world,
     reason,
 )
 
-from dag_monitor.domain.expectation import Expectation, Later, Relation
+from dag_monitor.domain.expectation import Later, Relation
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.resources import GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES
@@ -25,15 +27,8 @@ from dag_sandbox.reconcilers.flux import FluxReconciler, FluxRelease, FluxSource
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with GitHost(tmp_path / "git", user="dag", password="hunter2") as host:
-        source = FluxSource(url=host.url("iac"), user="dag", password="hunter2")
-        await host.commit("iac", chart("1.2.2"))
-        double = ClusterDouble()
-        release = FluxRelease(name="podinfo", path=PATH, source=source)
-        async with FluxReconciler(double, [release], pace=QUICK) as flux:
-            here = World(host, double, flux, source, [host.repository("iac").tip()])
-            await here.deployed("1.2.2")
-            yield here
+    async with flux_world(tmp_path) as world:
+        yield world
 
 
 async def test_a_clean_upgrade_is_a_success_with_the_last_write_and_not_before(world: World) -> None:
@@ -198,22 +193,12 @@ async def test_a_git_host_that_refuses_is_explained_and_recovered_from(world: Wo
     assert isinstance((await world.outcome(expectation))[1], Succeeded)
 
 
-async def test_a_foreign_commit_elsewhere_changes_nothing(world: World) -> None:
-    await world.push("1.2.3")
-    expectation = world.expectation("1.2.3", "1.2.2")
-    await world.host.commit("iac", {"README.md": b"somebody else"})
-    assert isinstance((await world.outcome(expectation))[1], Succeeded)
-
-
-async def test_a_foreign_commit_on_our_chart_supersedes_ours(world: World) -> None:
+async def test_a_foreign_commit_on_our_chart_while_flux_works_on_it_supersedes_ours(world: World) -> None:
     await world.push("1.2.3", outcome="stuck")
     expectation = world.expectation("1.2.3", "1.2.2")
     await world.verdicts(expectation, fits=lambda one: "Running 'upgrade'" in one.message)
     foreign = await world.host.commit("iac", chart("9.9.9"))
-    knowing = Expectation(
-        **{name: getattr(expectation, name) for name in Expectation.__dataclass_fields__}
-        | {"relations": {**expectation.relations, foreign: Relation.DESCENDANT}}
-    )
+    knowing = replace(expectation, relations={**expectation.relations, foreign: Relation.REPLACED})
     _, verdict = await world.outcome(knowing)
     assert isinstance(verdict, Superseded)
     assert (verdict.by, verdict.version) == ("", "9.9.9")

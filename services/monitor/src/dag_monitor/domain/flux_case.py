@@ -107,8 +107,14 @@ class Case:
 
     @property
     def at_rest(self) -> bool:
-        """Whether source-controller is done with the commit it last looked at."""
-        return self.chart_conditions["Ready"].true and not self.chart_conditions["Reconciling"].true
+        """Whether source-controller is done with the commit it last looked at.
+
+        It writes the conditions before the artifact, so Ready has to speak of the version the artifact has
+        (fluxcd/source-controller internal/helm/chart/builder.go, Build.Summary).
+        """
+        ready, chart = self.chart_conditions["Ready"], self.seen.chart
+        resting = ready.true and not self.chart_conditions["Reconciling"].true
+        return resting and chart is not None and f"'{chart.version}'" in ready.message
 
     @property
     def disguised(self) -> bool:

@@ -49,7 +49,7 @@ class PushHistory:
         pushed = deployment.pushed
         if pushed is None:
             return Knowledge()
-        await self._catch_up(deployment.pushed_position)
+        await self._catch_up(deployment.pushed_position - 1)
         lane = [push for push in self._pushes if in_lane(push, pushed)]
         after = [push for push in lane if push.position > deployment.pushed_position]
         logged = _earlier(lane, deployment) | before(deployment, pushed) | relations_after(deployment, pushed, after)

@@ -55,9 +55,17 @@ class _Reply:
 class Lineage:
     """Never waits for a git host: it tells what is known, and wakes who asked when more is."""
 
-    def __init__(self, commits: Commits, *, again: float = AGAIN_SECONDS, look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self,
+        commits: Commits,
+        *,
+        again: float = AGAIN_SECONDS,
+        retry: float = RETRY_SECONDS,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
         self._commits = commits
         self._again = again
+        self._retry = retry
         self._look_seconds = look_seconds
         self._replies: dict[tuple[Lane, Question], _Reply] = {}
         self._asked: dict[Lane, dict[Question, set[asyncio.Event]]] = {}
@@ -149,6 +157,6 @@ class Lineage:
     def _put_off(self, lane: Lane, questions: Iterable[Question], why: str) -> None:
         for question in questions:
             reply = self._replies[lane, question]
-            reply.due = monotonic() + RETRY_SECONDS
+            reply.due = monotonic() + self._retry
             reply.doubt = f"it cannot be looked up: {why}"
         log.warning("lineage_unknown", repository=lane[0], branch=lane[1], reason=why)
