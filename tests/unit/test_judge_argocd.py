@@ -2,107 +2,33 @@
 
 from __future__ import annotations
 
-import copy
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
-from flux_objects import EARLIER, NEWER, OURS, PUSHED_AT, TARGET, merged
-from flux_objects import expectation as flux_expectation
+from argocd_objects import (
+    APPLICATION,
+    BEFORE,
+    BROKEN,
+    DEGRADED,
+    GAVE_UP,
+    OPERATED_EARLIER,
+    RETRYING,
+    SOURCE,
+    application,
+    expectation,
+    failed,
+    judged,
+    progressing,
+)
+from flux_objects import EARLIER, NEWER, OURS, PUSHED_AT, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dag_monitor.domain.argocd import assess, concerned, revisions
-from dag_monitor.domain.expectation import Expectation, Later, Ref, Relation
+from dag_monitor.domain.argocd import assess, concerned
+from dag_monitor.domain.expectation import Later, Relation
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
-
-APPLICATION = Ref("Application", "argocd", "podinfo")
-SOURCE = {"repoURL": "https://git.example.com/iac.git", "path": "charts/podinfo", "targetRevision": "main"}
-DONE: dict[str, Any] = {
-    "metadata": {"name": "podinfo", "namespace": "argocd"},
-    "spec": {"source": SOURCE, "syncPolicy": {"automated": {}}},
-    "status": {
-        "sync": {"status": "Synced", "revision": OURS, "comparedTo": {"source": SOURCE}},
-        "health": {"status": "Healthy", "lastTransitionTime": "2026-09-01T10:00:41Z"},
-        "reconciledAt": "2026-09-01T10:00:41Z",
-        "operationState": {
-            "phase": "Succeeded",
-            "message": "successfully synced (all tasks run)",
-            "startedAt": "2026-09-01T10:00:10Z",
-            "finishedAt": "2026-09-01T10:00:14Z",
-            "operation": {"sync": {"revision": OURS}},
-            "syncResult": {"revision": OURS},
-        },
-    },
-}
-RETRYING = {
-    "operation": {"sync": {"revision": OURS}},
-    "status": {
-        "sync": {"status": "OutOfSync"},
-        "operationState": {
-            "phase": "Running",
-            "retryCount": 1,
-            "message": "one or more objects failed to apply. Retrying attempt #1 at 10:01AM.",
-        },
-    },
-}
-GAVE_UP = {
-    "status": {
-        "sync": {"status": "OutOfSync"},
-        "operationState": {"phase": "Failed", "message": "one or more objects failed to apply, reason: boom"},
-        "conditions": [{"type": "SyncError", "message": "Failed last sync attempt to [4d1c3a9]: boom"}],
-    }
-}
-DEGRADED = {
-    "status": {
-        "health": {"status": "Degraded", "message": "1 pod crashes", "lastTransitionTime": "2026-09-01T10:00:20Z"},
-        "reconciledAt": "2026-09-01T10:03:00Z",
-    }
-}
-BROKEN = {
-    "status": {
-        "sync": {"status": "Unknown"},
-        "conditions": [
-            {"type": "ComparisonError", "message": "helm template failed", "lastTransitionTime": "2026-09-01T10:00:05Z"}
-        ],
-        "reconciledAt": "2026-09-01T10:03:00Z",
-    }
-}
-OPERATED_EARLIER = {
-    "operation": {"sync": {"revision": EARLIER}},
-    "syncResult": {"revision": EARLIER},
-    "finishedAt": "2026-08-30T10:00:00Z",
-}
-
-
-def expectation(*, fail_after: int = 1, **changes: Any) -> Expectation:
-    target = msgspec.structs.replace(TARGET, kind="argocd", namespace="argocd", fail_after=fail_after)
-    relations = {EARLIER: Relation.ANCESTOR, NEWER: Relation.DESCENDANT}
-    expected: Expectation = flux_expectation(**({"target": target, "relations": relations} | changes))
-    return expected
-
-
-def application(*changes: Any) -> dict[str, Any]:
-    obj: dict[str, Any] = copy.deepcopy(DONE)
-    for change in changes:
-        obj = merged(obj, change)
-    return obj
-
-
-def judged(*changes: Any, expected: Expectation | None = None) -> Verdict:
-    return assess({APPLICATION: application(*changes)}, expected or expectation())
-
-
-def progressing(verdict: Verdict) -> str:
-    assert isinstance(verdict, Progressing), verdict
-    return verdict.message
-
-
-def failed(verdict: Verdict) -> Failed:
-    assert isinstance(verdict, Failed), verdict
-    return verdict
 
 
 def test_our_commit_synced_and_healthy_is_a_success() -> None:
@@ -128,36 +54,6 @@ def test_our_commit_synced_and_healthy_is_a_success() -> None:
 def test_a_commit_proves_as_much_as_it_contains(relation: Relation, verdict: type[Verdict]) -> None:
     at_newer = {"sync": {"revision": NEWER}, "operationState": {"syncResult": {"revision": NEWER}}}
     assert isinstance(judged({"status": at_newer}, expected=expectation(relations={NEWER: relation})), verdict)
-
-
-def test_a_foreign_chart_or_revert_in_the_place_of_ours_supersedes_it_by_nobody_of_ours() -> None:
-    replaced = expectation(relations={NEWER: Relation.REPLACED})
-    verdict = judged({"status": {"sync": {"revision": NEWER}}}, expected=replaced)
-    assert isinstance(verdict, Superseded)
-    assert (verdict.by, verdict.commit) == ("", NEWER)
-    assert "from a change from outside DAG took over" in verdict.message
-
-
-def test_a_branch_that_was_rewritten_without_ours_fails_before_the_timeout() -> None:
-    verdict = failed(judged(BEFORE, expected=expectation(relations={EARLIER: Relation.REMOVED})))
-    assert verdict.reason == "removed"
-    assert "Commit 4d1c3a9 of this deployment is not on branch main any more" in verdict.message
-
-
-def test_a_commit_that_nobody_can_place_is_waited_for_and_says_why() -> None:
-    at = {"status": {"sync": {"revision": NEWER}}}
-    doubts = {NEWER: "it cannot be looked up: the git host is away"}
-    message = progressing(judged(at, expected=expectation(relations={}, doubts=doubts)))
-    assert message == "Application argocd/podinfo is at commit bbbbbbb: it cannot be looked up: the git host is away"
-
-
-def test_the_commits_that_a_verdict_depends_on_are_named() -> None:
-    target = expectation().target
-    assert revisions({}, target) == frozenset()
-    assert revisions({APPLICATION: application({"status": {"sync": {"revisions": ["6.0.0", NEWER]}}})}, target) == {
-        OURS,
-        NEWER,
-    }
 
 
 def test_one_of_several_sources_at_our_commit_is_enough() -> None:
@@ -340,14 +236,6 @@ def test_words_of_argo_are_told_without_credentials() -> None:
     assert "hunter2" not in message
 
 
-BEFORE: Any = {
-    "status": {
-        "sync": {"revision": EARLIER},
-        "operationState": OPERATED_EARLIER,
-        "reconciledAt": "2026-08-30T10:00:30Z",
-        "health": {"lastTransitionTime": "2026-08-30T10:00:30Z"},
-    }
-}
 NOTICED: Any = {"status": {"sync": {"status": "OutOfSync", "revision": OURS}, "reconciledAt": "2026-09-01T10:00:09Z"}}
 QUEUED: Any = {"operation": {"sync": {"revision": OURS}}}
 STARTED: Any = {
