@@ -49,6 +49,7 @@ apps:
       - name: green
         branch: release/*
         supersede: true
+        chartVersion: unique
         iac: {{repository: iac, path: apps/green}}
         targets: [{{kind: none}}]
       - {{name: outside, branch: outside, iac: {{repository: iac, path: ../../etc}}, targets: [{{kind: none}}]}}

@@ -145,13 +145,14 @@ async def test_another_version_chart_job_or_environment_is_another_deployment(wo
     assert len(set(ids)) == len(ids)
 
 
-async def test_what_the_environment_says_of_superseding_is_recorded(world: World) -> None:
+async def test_what_the_environment_says_of_superseding_and_versions_is_recorded(world: World) -> None:
     for environment in ("green", "blue"):
         assert (await world.deploy(world.job("release/1"), environment=environment)).status_code == 200
     green, blue = [decode(record) for record in await world.log()]
     assert isinstance(green, DeploymentRequested)
     assert isinstance(blue, DeploymentRequested)
     assert (green.supersede, blue.supersede) == (True, False)
+    assert (green.unique_version, blue.unique_version) == (True, False)
 
 
 async def test_an_idempotency_key_stands_for_one_request_of_one_job(world: World) -> None:

@@ -50,6 +50,24 @@ async def test_a_push_of_a_newer_version_keeps_no_other_rollout_from_being_judge
     assert [later.deployment_id for later in knowledge.later] == [theirs]
 
 
+async def test_a_push_that_took_two_attempts_may_lie_before_a_strangers_commit_and_is_left_to_git(
+    database: Database,
+) -> None:
+    ours, theirs, base = fresh_id(), fresh_id(), "f" * 40
+    pushed = msgspec.structs.replace(PUSHED, commit="a" * 40, tree="a" * 40)
+    other = msgspec.structs.replace(PUSHED, commit="b" * 40, tree="b" * 40, path="apps/other")
+    attempts = [
+        new(theirs, 2, PushStarted(attempt=1, base="e" * 40)),
+        new(theirs, 3, PushStarted(attempt=2, base=base)),
+    ]
+    begun = [new(ours, 1, REQUESTED), new(ours, 2, PushStarted(attempt=1, base=base)), new(theirs, 1, REQUESTED)]
+    async with database.transaction() as connection:
+        await event_log.append(connection, [*begun, *attempts, new(ours, 3, pushed), new(theirs, 4, other)])
+    deployment = await Streams(database, "monitor").load(ours)
+    knowledge = await PushHistory(database, Lineage(NoCopies())).knowledge(deployment, (), asyncio.Event())
+    assert other.commit not in knowledge.relations
+
+
 async def test_what_one_batch_pushed_is_known_without_a_look_at_git(database: Database) -> None:
     """The facts stand in the log as a pusher records a batch: every push announced on one base, then every one done."""
     ids = [fresh_id() for _ in range(3)]

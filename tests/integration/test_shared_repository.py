@@ -10,7 +10,12 @@ from flux_world import BEFORE, PATH, chart
 from shared_repository_world import MonitorWorld, monitor_world
 
 from dag_common.store.database import Database
+from dag_monitor.domain.expectation import Relation
+from dag_monitor.domain.lineage import Question
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded
+from dag_monitor.git import Commits
+
+LANE = ("iac", "main")
 
 
 @pytest.fixture
@@ -85,6 +90,22 @@ async def test_a_commit_from_long_before_ours_is_waited_for(world: MonitorWorld)
         verdict = await world.verdict(ours, lambda verdict: "flux resume source git" in verdict.message)
         assert isinstance(verdict, Progressing)
     assert isinstance(await world.verdict(ours), Succeeded)
+
+
+async def test_without_our_commit_at_hand_a_commit_that_holds_the_same_tree_is_not_taken_for_a_later_one(
+    world: MonitorWorld,
+) -> None:
+    """The chart may have been ours before, and another one's in between."""
+    before = world.host.repository("iac").tip()
+    commits = Commits(world.mirrors)
+    await commits.look(LANE)
+    await world.push("1.2.3")
+    back = await world.push(BEFORE)
+    assert back.pushed is not None
+    question = Question(before, back.pushed.commit, PATH, back.pushed.tree, unchanged=False)
+    assert await Commits(world.mirrors).relations(LANE, [question]) == [Relation.UNKNOWN]
+    await commits.look(LANE)
+    assert await commits.relations(LANE, [question]) == [Relation.ANCESTOR]
 
 
 async def test_a_push_of_ours_to_another_path_does_not_hide_a_stranger_between(world: MonitorWorld) -> None:

@@ -7,7 +7,7 @@ from flux_objects import EARLIER, NEWER, OURS
 
 from dag_monitor.domain.argocd import revisions
 from dag_monitor.domain.expectation import Relation
-from dag_monitor.domain.verdict import Superseded
+from dag_monitor.domain.verdict import Succeeded, Superseded
 
 
 def test_a_foreign_chart_or_revert_in_the_place_of_ours_supersedes_it_by_nobody_of_ours() -> None:
@@ -22,6 +22,12 @@ def test_a_branch_that_was_rewritten_without_ours_fails_before_the_timeout() -> 
     verdict = failed(judged(BEFORE, expected=expectation(relations={EARLIER: Relation.REMOVED})))
     assert verdict.reason == "removed"
     assert "Commit 4d1c3a9 of this deployment is not on branch main any more" in verdict.message
+
+
+def test_one_source_at_a_rewritten_branch_says_nothing_against_another_at_our_commit() -> None:
+    lost = expectation(relations={EARLIER: Relation.REMOVED})
+    both = {"status": {"sync": {"revision": None, "revisions": [OURS, EARLIER]}}}
+    assert isinstance(judged(both, expected=lost), Succeeded)
 
 
 def test_a_commit_that_nobody_can_place_is_waited_for_and_says_why() -> None:

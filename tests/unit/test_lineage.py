@@ -221,6 +221,16 @@ async def test_an_ancestor_of_the_log_is_looked_at_again_after_a_while_and_not_b
     await until(lambda: hasty.relations(our_push(), ancestor, asyncio.Event())[0] == {THEIRS: Relation.REMOVED})
 
 
+async def test_each_strange_commit_is_worth_a_look_of_its_own() -> None:
+    """The branch may have moved to it after the look before."""
+    repositories = Repositories(Relation.ANCESTOR)
+    lineage = Lineage(repositories, again=60)
+    for commit in (THEIRS, OTHER):
+        told, _ = await answered(lineage, {commit: Relation.UNKNOWN})
+        assert told == {commit: Relation.ANCESTOR}
+    assert repositories.looks == [LANE, LANE]
+
+
 async def test_what_is_settled_is_never_asked_again() -> None:
     repositories = Repositories(Relation.REPLACED)
     lineage = Lineage(repositories, again=0.0)

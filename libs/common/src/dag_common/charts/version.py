@@ -19,6 +19,7 @@ __all__ = ["StampedChart", "chart_version", "core", "matches", "stamp"]  # judge
 LONGEST = 255
 _LABEL = 63  # a Kubernetes label value; charts put `name-version` into `helm.sh/chart`
 _LEAST_ROOM = 20
+_LEAST_BESIDE_OWN = 11  # the mark alone: the serial tells deployments apart already
 _FOREIGN = re.compile(r"[^0-9A-Za-z.-]+")
 
 
@@ -88,7 +89,7 @@ def _numbers(chart: Chart) -> str:
 
 def _room(name: str, numbers: str, own: str) -> int:
     taken = len(f"{name}-{numbers}-") + len(own and f".{own}")
-    return max(_LABEL - taken, _LEAST_ROOM)
+    return max(_LABEL - taken, _LEAST_BESIDE_OWN if own else _LEAST_ROOM)
 
 
 def _identifiers(text: str, source: str, room: int, *, exact: bool = True) -> str:
