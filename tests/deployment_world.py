@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from git_model import HostModel, MirrorModel
 from log_model import ModelDatabase
+from no_cluster import NoCluster
 from standing_workers import Clock, Worker, gate
 from structlog.testing import capture_logs
 
@@ -133,12 +134,15 @@ class World:
             return await todo.to_push(connection, lane)  # type: ignore[arg-type]
 
     async def _watch(self, record: Recorded) -> None:
-        lookout, hands = Lookout(Windows(self.cluster), NothingKnown()), Hands(at_once=1, hold_seconds=3600)
+        lookout, hands = self._lookout(), Hands(at_once=1, hold_seconds=3600)
         monitor = StandingRollouts(self._streams("monitor"), lookout, hands, _let_go, clock.now)
         try:
             await monitor.when_chart_pushed_watch_rollout(as_message(record))
         except Unavailable:
             return
+
+    def _lookout(self) -> Lookout:
+        return Lookout(Windows(self.cluster), NothingKnown(), NoCluster(), NoCluster())
 
     async def _decide(self, deployment_id: DeploymentId) -> None:
         """A monitor that asks nothing but `decide`: whatever it is asked on, in whatever state."""

@@ -12,6 +12,7 @@ import msgspec
 import pygit2
 from examples import PUSHED, REQUESTED, fresh_id, new
 from flux_world import DEADLINE, FLUX, PATH, World, chart, flux_world
+from no_cluster import NoCluster
 
 from dag_common.contracts.events import Event, IacTarget, PushStarted, RolloutTarget, ValidationStarted
 from dag_common.domain.deployment import Deployment
@@ -27,6 +28,7 @@ from dag_monitor.domain.verdict import Progressing, Verdict
 from dag_monitor.git import Commits
 from dag_monitor.handlers.history import PushHistory
 from dag_monitor.handlers.judging import Judging
+from dag_monitor.handlers.kicking import Kicking
 from dag_monitor.handlers.lineage import Lineage
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.resources import GIT_REPOSITORIES
@@ -88,8 +90,9 @@ class MonitorWorld:
     ) -> Verdict:
         """Judge again and again until a verdict fits; as a rule the first that is final."""
         changed = asyncio.Event()
-        judging = Judging(self.history, {TARGET.id: Window(self.flux.double)}, changed)
-        async with asyncio.timeout(DEADLINE):
+        windows, kicking = {TARGET.id: Window(self.flux.double)}, Kicking(NoCluster(), changed)
+        judging = Judging(self.history, windows, kicking, NoCluster(), changed)
+        async with asyncio.timeout(DEADLINE), kicking:
             while True:
                 changed.clear()
                 verdict = (await judging.verdicts(deployment))[TARGET.id]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NoReturn
 
 import pytest
+from no_cluster import NoCluster
 from rollout_states import PUSHED_AT, after, pushed
 from structlog.testing import capture_logs
 
@@ -16,7 +17,6 @@ from dag_common.contracts.events import DeploymentFailed, RolloutFailed, Rollout
 from dag_common.domain.deployment import Deployment
 from dag_monitor.domain import judges
 from dag_monitor.domain.expectation import Expectation, Knowledge, Objects, Ref
-from dag_monitor.domain.kick import Kick
 from dag_monitor.domain.rollout import Sight, decide
 from dag_monitor.domain.sighting import Seen
 from dag_monitor.domain.verdict import Progressing, Succeeded, Verdict
@@ -41,16 +41,6 @@ class Views:
     @asynccontextmanager
     async def open(self, target: RolloutTarget, changed: asyncio.Event) -> AsyncIterator[View]:
         yield View(target)
-
-
-class NoCluster:
-    """Takes no kick and knows no cause."""
-
-    async def kick(self, cluster: str, kick: Kick) -> bool:
-        raise AssertionError("nothing is to be kicked")
-
-    async def inspect(self, target: RolloutTarget, objects: Objects, pushed_at: datetime) -> tuple[str, ...]:
-        return ()
 
 
 class NoHistory:

@@ -3,8 +3,8 @@
 python -P skewed.py FILE MODULE     as `python -m MODULE`, but the time is as many seconds ahead as FILE says just then
 
 What is stepped is what our code and the Python libraries ask: `dag_common.runtime.clock.now`, `time.time` and
-`time.time_ns`. Clocks that native code reads for itself are not, nor is the monotonic clock, which no step shows in. On SIGUSR1 the process tells what each of its
-tasks waits for.
+`time.time_ns`. Clocks that native code reads for itself are not, nor is the monotonic clock, which no step shows in.
+On SIGUSR1 the process tells what each of its tasks waits for.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ def assess(objects: Objects, expectation: Expectation) -> Verdict:
 
 def finished(obj: Object) -> bool:
     """Whether a workload has rolled out its own spec and is well, whoever wrote that."""
-    kind = fields.text(obj, "kind")
-    return any(read(obj).done for named, read in _KINDS.values() if named == kind)
+    read = READ.get(fields.text(obj, "kind"))
+    return read is not None and read(obj).done
 
 
 def _ref(target: RolloutTarget) -> Ref:
