@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dag_common.bus.local import LocalBus
-from dag_common.contracts.events import ChartPushed, DeploymentId, RolloutTarget
+from dag_common.contracts.events import ChartPushed, DeploymentId, PushStarted, RolloutTarget
 from dag_common.delivery.relay import Relay
 from dag_common.domain.deployment import Deployment
 from dag_common.registry.file import RegistryFile
@@ -60,15 +60,21 @@ class MonitorWorld:
         return self.api.cluster
 
     async def push(
-        self, *targets: RolloutTarget, chart_name: str = "podinfo", url: str = REQUESTED.iac.url, **pushed: Any
+        self,
+        *targets: RolloutTarget,
+        chart_name: str = "podinfo",
+        url: str = REQUESTED.iac.url,
+        base: str = "",
+        **pushed: Any,
     ) -> DeploymentId:
-        """A deployment whose chart was pushed right now."""
+        """A deployment whose chart was pushed right now, on top of the commit `base`."""
         deployment_id, replace = fresh_id(), msgspec.structs.replace
         chart, iac = replace(REQUESTED.chart, name=chart_name), replace(REQUESTED.iac, url=url)
         wanted = requested(targets=targets, chart=chart, iac=iac)
         fact: ChartPushed = msgspec.structs.replace(PUSHED, **pushed)
         async with self.database.transaction() as connection:
-            await event_log.append(connection, [new(deployment_id, 1, wanted), new(deployment_id, 2, fact)])
+            facts = (wanted, PushStarted(attempt=1, base=base), fact)
+            await event_log.append(connection, [new(deployment_id, at, each) for at, each in enumerate(facts, start=1)])
         return deployment_id
 
     async def load(self, deployment_id: DeploymentId) -> Deployment:

@@ -50,12 +50,14 @@ class FluxWorld:
         return await self.record(name, commit, version)
 
     async def record(self, name: str, commit: str, version: str = "1.2.3") -> DeploymentId:
+        base = self.commits[-1] if self.commits else ""
         self.commits.append(commit)
         return await self.world.push(
             flux_target(name),
             chart_name=name,
             url=self.host.url("iac"),
             path=f"apps/{name}",
+            base=base,
             commit=commit,
             tree=f"{len(self.commits):040x}",
             chart_version=version,
