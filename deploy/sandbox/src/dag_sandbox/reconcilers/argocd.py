@@ -14,8 +14,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from dag_sandbox.cluster.double import AlreadyExists, ClusterDouble
 from dag_sandbox.cluster.history import Change
@@ -23,6 +22,7 @@ from dag_sandbox.cluster.resources import APPLICATIONS, DEPLOYMENTS, Object
 from dag_sandbox.reconcilers.argocd_compare import Comparisons, Targets
 from dag_sandbox.reconcilers.argocd_objects import REFRESH, Application, ArgoApp
 from dag_sandbox.reconcilers.argocd_sync import Operations
+from dag_sandbox.reconcilers.controller import Controller
 from dag_sandbox.reconcilers.git_follower import Follower, GitSource
 from dag_sandbox.reconcilers.outcomes import Outcome
 from dag_sandbox.reconcilers.pace import Pace
@@ -33,7 +33,7 @@ __all__ = ["ArgoApp", "ArgoCd", "GitSource", "Outcome", "Pace"]
 _STANDARD_PACE: Final = Pace()
 
 
-class ArgoCd:
+class ArgoCd(Controller):
     """Runs Argo CD's controller while entered; entering again is a controller restarted, also in mid-work.
 
     Every Application of the double is reconciled; those of `apps` are created if missing, and tell by their sources
@@ -44,27 +44,14 @@ class ArgoCd:
         self._double = double
         self._apps = tuple(apps)
         self._pace = pace
-        self._running: asyncio.Task[None] | None = None
         self._followers: dict[tuple[str, str], Follower] = {}
         self.outcomes: dict[Key, Outcome] = {}
         """How the Applications named here, by namespace and name, go whatever their charts say."""
 
-    async def __aenter__(self) -> Self:
+    def _prepare(self) -> None:
         for app in self._apps:
             with contextlib.suppress(AlreadyExists):
                 self._double.create(APPLICATIONS, app.object())
-        self._running = asyncio.create_task(self._run(), name="argocd")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stops; raises what ended the controller if it did not live until now."""
-        if self._running is None:
-            return
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
 
     async def _run(self) -> None:
         with tempfile.TemporaryDirectory(prefix="dag-sandbox-argocd-", ignore_cleanup_errors=True) as directory:

@@ -15,12 +15,12 @@ import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from dag_sandbox.cluster.double import AlreadyExists, ClusterDouble
 from dag_sandbox.cluster.history import Change
 from dag_sandbox.cluster.resources import GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES, Object, Resource
+from dag_sandbox.reconcilers.controller import Controller
 from dag_sandbox.reconcilers.flux_chart import HelmCharts, source_of
 from dag_sandbox.reconcilers.flux_objects import FluxRelease, FluxSource
 from dag_sandbox.reconcilers.flux_release import HelmReleases, chart_key_of
@@ -36,7 +36,7 @@ _FOLLOWED: Final = (GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES)
 _STANDARD_PACE: Final = Pace()
 
 
-class FluxReconciler:
+class FluxReconciler(Controller):
     """Runs Flux's controllers while entered; entering again is a controller restarted, also in mid-work.
 
     Every GitRepository and HelmRelease of the double is reconciled; those of `releases` are created if missing.
@@ -56,26 +56,10 @@ class FluxReconciler:
         self._double = double
         self._releases = tuple(releases)
         self._pace = pace
-        self._running: asyncio.Task[None] | None = None
         self.outcomes: dict[Key, Outcome] = {}
         """How the releases named here, by namespace and name, go whatever their charts say."""
 
-    async def __aenter__(self) -> Self:
-        self._create()
-        self._running = asyncio.create_task(self._run(), name="flux")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stops; raises what ended the controllers if they did not live until now."""
-        if self._running is None:
-            return
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
-
-    def _create(self) -> None:
+    def _prepare(self) -> None:
         wanted = [pair for release in self._releases for pair in (*release.source.objects(), *release.objects())]
         for resource, obj in wanted:
             with contextlib.suppress(AlreadyExists):

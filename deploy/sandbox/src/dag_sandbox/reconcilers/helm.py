@@ -10,20 +10,19 @@ A chart decides itself how its rollout goes (see `outcomes`); `HelmAgent.outcome
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import structlog
 
 from dag_common.errors import DagError, NotFound
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.reconcilers.charts import Built
+from dag_sandbox.reconcilers.controller import Controller
 from dag_sandbox.reconcilers.git_follower import Follower, GitSource
 from dag_sandbox.reconcilers.helm_action import Helm, HelmFlags
 from dag_sandbox.reconcilers.helm_release import FAILED, PENDING, HelmRelease
@@ -53,7 +52,7 @@ class HelmApp:
         return self.namespace, self.name
 
 
-class HelmAgent:
+class HelmAgent(Controller):
     """Runs while entered; what is to be done stands in git and in the release secrets.
 
     An agent that is killed leaves a pending release behind, and its successor can do nothing about that: as with
@@ -64,7 +63,6 @@ class HelmAgent:
         self._double = double
         self._apps = tuple(apps)
         self._pace = pace
-        self._running: asyncio.Task[None] | None = None
         self._tried: dict[tuple[str, str], Built] = {}
         self.outcomes: dict[tuple[str, str], Outcome] = {}
         """How the releases named here, by namespace and name, go whatever their charts say."""
@@ -74,20 +72,6 @@ class HelmAgent:
     def helm(self, app: HelmApp) -> Helm:
         """The command, for somebody who acts by hand."""
         return Helm(self._double, app.key, self._pace, app.flags)
-
-    async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._run(), name="helm")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stops, in the middle of an action if need be; raises what ended the agent before."""
-        if self._running is None:
-            return
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
 
     async def _run(self) -> None:
         with tempfile.TemporaryDirectory(prefix="dag-sandbox-helm-", ignore_cleanup_errors=True) as directory:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 from dag_common.errors import NotFound
 from dag_sandbox.cluster.double import ClusterDouble
@@ -28,6 +27,7 @@ from dag_sandbox.cluster.resources import (
     Object,
     Resource,
 )
+from dag_sandbox.reconcilers.controller import Controller
 from dag_sandbox.reconcilers.pace import Pace
 from dag_sandbox.reconcilers.work_queue import Key, WorkQueue
 from dag_sandbox.reconcilers.workloads_daemonset import DaemonSets
@@ -46,14 +46,14 @@ _BY_KIND: Final = {resource.kind: resource for resource in _OWNERS}
 _STANDARD_PACE: Final = Pace()
 
 
-class Controller(Protocol):
+class Reconciler(Protocol):
     """Brings one kind of object on its way."""
 
     async def reconcile(self, key: Key) -> float | None:
         """One look at one object; after how many seconds the next one is due."""
 
 
-class WorkloadControllers:
+class WorkloadControllers(Controller):
     """Runs the controllers while entered; entering again is a controller manager restarted, also in mid-work.
 
     Known limits: a deleted pod is gone at once, nothing else in a namespace counts for quotas, there are three nodes.
@@ -62,21 +62,6 @@ class WorkloadControllers:
     def __init__(self, double: ClusterDouble, *, pace: Pace = _STANDARD_PACE) -> None:
         self._double = double
         self._pace = pace
-        self._running: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._run(), name="workloads")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stops; raises what ended the controllers if they did not live until now."""
-        if self._running is None:
-            return
-        self._running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._running
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -91,7 +76,7 @@ class WorkloadControllers:
                     queues[resource].wake(key)
 
     def _queues(self, tasks: asyncio.TaskGroup) -> dict[Resource, WorkQueue]:
-        controllers: dict[Resource, Controller] = {
+        controllers: dict[Resource, Reconciler] = {
             DEPLOYMENTS: Deployments(self._double, self._pace),
             REPLICA_SETS: ReplicaSets(self._double, self._pace),
             STATEFUL_SETS: StatefulSets(self._double, self._pace),
