@@ -41,10 +41,13 @@ class Traffic:
             await asyncio.sleep(FOREIGN_SECONDS)
 
     async def _lane(self, calm: Callable[[], bool]) -> None:
-        while self._numbers < self._deployments or not calm():
+        while not calm() or self._accepted() < self._deployments:
             self._numbers += 1
             draw = random.Random(f"pipeline {self._seed} {self._numbers}")
             await draw.choices(WISHES, WEIGHTS)[0](self._scene, draw)
+
+    def _accepted(self) -> int:
+        return sum(1 for order in self._scene.ci.orders if order.deployment_id)
 
 
 def _order(scene: Scene, draw: random.Random) -> Order:
