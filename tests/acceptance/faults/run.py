@@ -33,7 +33,7 @@ class Size:
 
     deployments: int
     at_once: int = 16
-    rounds: int = 2
+    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
