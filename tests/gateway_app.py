@@ -7,22 +7,25 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 import httpx
+from examples import requested
 from starlette.applications import Starlette
 
 from dag_common.bus.seam import Bus
-from dag_common.contracts.events import DeploymentId
+from dag_common.charts.archive import Chart
+from dag_common.contracts.events import DeploymentId, DeploymentRequested
 from dag_common.runtime.health import Check, Health
 from dag_common.store.database import Database
 from dag_gateway.admission import Asked
 from dag_gateway.feed import Feed
-from dag_gateway.handlers.request import RequestDeployment
+from dag_gateway.handlers.request import Checked, RequestDeployment
 from dag_gateway.http.app import Endpoints, application
 from dag_gateway.http.cancellations import CancellationEndpoint
 from dag_gateway.http.deployments import DeploymentEndpoints
-from dag_gateway.http.jobs import JobEndpoints
+from dag_gateway.http.jobs import Asking, JobEndpoints
 from dag_gateway.http.streams import EventStreams, ReadStream
 from dag_gateway.identity.token_holders import TokenHolders
 from dag_gateway.queries.iac import DeployedChart
+from dag_gateway.queries.views import IacView, PlanView
 
 T = TypeVar("T")
 ID = DeploymentId("01924f5a-7b3c-7d8e-9f1a-2b3c4d5e6f7a")
@@ -31,12 +34,25 @@ CHART = b"\x1f\x8bnot unpacked here"
 FORM = {"repoUrl": "https://git.example.com/a/b", "jobId": "42", "jobToken": "planted-job-token", "version": "1.2.3"}
 JOB = {name: FORM[name] for name in ("repoUrl", "jobId", "jobToken")}
 
+PLAN = PlanView(
+    environment="production",
+    chart_version="1.2.3",
+    chart_version_note="",
+    iac=IacView(repository="iac", url="https://git.example.com/iac", branch="main", path="apps/shop"),
+    tip=None,
+    targets=(),
+    unchanged=True,
+    files=(),
+    files_omitted=0,
+)
+
 
 class Behind:
     """Stands where handlers and queries stand: remembers what was asked, answers or raises what it is told to."""
 
     def __init__(self) -> None:
         self.commands: list[RequestDeployment] = []
+        self.checked: list[RequestDeployment] = []
         self.asked: list[Asked] = []
         self.error: Exception | None = None
         self.missing: Exception | None = None
@@ -48,6 +64,13 @@ class Behind:
     async def deploy(self, command: RequestDeployment) -> DeploymentId:
         self.commands.append(command)
         return self._answer(ID)
+
+    async def check(self, command: RequestDeployment) -> Checked:
+        self.checked.append(command)
+        return self._answer(Checked(requested(), Chart("podinfo", "0.1.0", {})))
+
+    async def plan(self, event: DeploymentRequested, chart: Chart) -> PlanView:
+        return PLAN
 
     async def chart(self, asked: Asked) -> DeployedChart:
         self.asked.append(asked)
@@ -69,7 +92,8 @@ async def _nothing(*_: object) -> Any:
 
 def app_over(behind: Behind, *, checks: Mapping[str, Check] | None = None, read: ReadStream = _nothing) -> Starlette:
     feed = Feed(cast("Bus", None), cast("Database", None))
-    jobs = JobEndpoints(behind.deploy, behind.chart, behind.values, needed=behind.needed, max_chart_bytes=MAX_CHART)
+    ask = Asking(behind.deploy, behind.check, behind.plan, behind.chart, behind.values)
+    jobs = JobEndpoints(ask, needed=behind.needed, max_chart_bytes=MAX_CHART)
     deployments = DeploymentEndpoints(_nothing, _nothing, TokenHolders([], []))
     endpoints = Endpoints(jobs, deployments, CancellationEndpoint(_nothing), EventStreams(feed, read))
     return application(endpoints, Health(checks or {}))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from dag_common.errors import DagError, Invalid, TooLarge
+from dag_common.errors import DagError, Invalid, TooLarge, Unavailable
+from dag_gateway.handlers.request import Checked, RequestDeployment
 from dag_gateway.http import bodies
 from dag_gateway.http.forms import MAX_FIELD_BYTES, read_form
-from dag_gateway.http.jobs import KNOWN, REQUIRED
+from dag_gateway.http.jobs import KNOWN, PLANS_AT_ONCE, REQUIRED
 
 FILES = {"chart": ("chart.tgz", CHART)}
 BOUNDARY = b"gap"
@@ -239,11 +241,41 @@ async def test_a_body_that_stalls_is_given_up(client: httpx.AsyncClient, monkeyp
     assert answer.status_code == 408
 
 
-@pytest.mark.parametrize("value", ["true", "1", "yes"])
-async def test_a_dry_run_is_never_taken_for_a_deployment(client: httpx.AsyncClient, behind: Behind, value: str) -> None:
+@pytest.mark.parametrize(("value", "status"), [("true", 200), ("1", 200), (" Yes", 200), ("on", 400), ("dry", 400)])
+async def test_a_dry_run_is_never_taken_for_a_deployment(
+    client: httpx.AsyncClient, behind: Behind, value: str, status: int
+) -> None:
     answer = await client.post("/api/deploy", data={**FORM, "dryRun": value}, files=FILES)
-    assert answer.status_code == 400
-    assert behind.commands == []
+    assert (answer.status_code, "deploymentId" in answer.json()) == (status, False)
+    assert (behind.commands, len(behind.checked)) == ([], int(status == 200))
+
+
+@pytest.mark.parametrize("value", ["false", "0", "NO", " "])
+async def test_no_dry_run_is_a_deployment(client: httpx.AsyncClient, behind: Behind, value: str) -> None:
+    answer = await client.post("/api/deploy", data={**FORM, "dryRun": value}, files=FILES)
+    assert answer.json() == {"deploymentId": ID}
+    assert behind.checked == []
+
+
+async def test_dry_runs_never_take_the_places_of_deployments(behind: Behind) -> None:
+    waiting, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def check(_command: RequestDeployment) -> Checked:
+        waiting.release()
+        await go_on.wait()
+        raise Unavailable("the git host is silent")
+
+    behind.check = check  # type: ignore[method-assign]
+    async with client_of(app_over(behind)) as client:
+        ask = functools.partial(client.post, "/api/deploy", files=FILES)
+        plans = [asyncio.create_task(ask(data={**FORM, "dryRun": "true"})) for _ in range(PLANS_AT_ONCE)]
+        for _ in plans:
+            await waiting.acquire()
+        one_more = await ask(data={**FORM, "dryRun": "true"})
+        assert (one_more.status_code, one_more.headers["retry-after"]) == (503, "2")
+        assert (await ask(data=FORM)).status_code == 200
+        go_on.set()
+        assert {(await plan).status_code for plan in plans} == {503}
 
 
 @pytest.mark.parametrize("key", ["", "two words", "k" * 256, "schlüssel"])

@@ -28,7 +28,7 @@ from dag_gateway.handlers.request import RequestDeploymentHandler
 from dag_gateway.http.app import Endpoints, application
 from dag_gateway.http.cancellations import CancellationEndpoint
 from dag_gateway.http.deployments import DeploymentEndpoints
-from dag_gateway.http.jobs import JobEndpoints
+from dag_gateway.http.jobs import Asking, JobEndpoints
 from dag_gateway.http.serving import Address, listen, serve
 from dag_gateway.http.streams import EventStreams
 from dag_gateway.identity.token_holders import TokenHolders
@@ -36,6 +36,7 @@ from dag_gateway.identity.verifiers import ProviderVerifiers
 from dag_gateway.projections.deployments import DeploymentsProjection
 from dag_gateway.queries.deployments import DeploymentQueries
 from dag_gateway.queries.iac import IacQueries
+from dag_gateway.queries.plans import PlanQueries, next_position_in
 from dag_gateway.settings import Settings
 
 
@@ -108,7 +109,9 @@ def _jobs(
     limits = replace(DEFAULT, upload=settings.max_chart_bytes)
     deploy = RequestDeploymentHandler(database, admission, limits)
     iac = IacQueries(admission, mirrors)
-    return JobEndpoints(deploy, iac.chart, iac.values, needed=needed, max_chart_bytes=settings.max_chart_bytes)
+    plans = PlanQueries(mirrors, next_position_in(database))
+    ask = Asking(deploy, deploy.check, plans.plan, iac.chart, iac.values)
+    return JobEndpoints(ask, needed=needed, max_chart_bytes=settings.max_chart_bytes)
 
 
 def _endpoints(

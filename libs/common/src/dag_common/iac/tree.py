@@ -31,6 +31,14 @@ class DirectoryContent:
     files: dict[str, bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something in a git tree that is no directory: equal entries are equal in mode and content."""
+
+    mode: int
+    id: str
+
+
 def read_directory(
     repository: pygit2.Repository, root: str, path: str, *, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES
 ) -> DirectoryContent | None:
@@ -43,13 +51,45 @@ def read_directory(
         tree_id = find_directory(repository, root, path)
         if tree_id is None:
             return None
-        blobs = list(_walk(repository, pygit2.Oid(hex=tree_id), "", path))
+        blobs = []
+        for name, mode, blob in _walk(repository, pygit2.Oid(hex=tree_id), ""):
+            if mode not in _PLAIN:
+                raise _not_plain(f"{path}/{name}", mode)
+            blobs.append((name, blob))
         if len(blobs) > max_files:
             raise TooLarge(f"{path!r} holds {len(blobs)} files, more than {max_files}")
         size = sum(repository.odb.read_header(blob)[1] for _, blob in blobs)
         if size > max_bytes:
             raise TooLarge(f"{path!r} holds {size} bytes, more than {max_bytes}")
         return DirectoryContent(tree_id, {name: repository.odb.read(blob)[1] for name, blob in blobs})
+
+
+def list_directory(repository: pygit2.Repository, root: str, path: str) -> dict[str, Entry]:
+    """What lies under `path` of the tree `root`, links and submodules too, by path within it; empty if nothing does.
+
+    Raises `Invalid` if the way there leads through anything but directories.
+    """
+    with undamaged():
+        tree_id = find_directory(repository, root, path)
+        if tree_id is None:
+            return {}
+        return {name: Entry(mode, str(oid)) for name, mode, oid in _walk(repository, pygit2.Oid(hex=tree_id), "")}
+
+
+def as_entry(content: bytes) -> Entry:
+    """The entry that `write_directory` would make of a file; nothing is stored."""
+    return Entry(FileMode.BLOB, str(pygit2.hash(content)))
+
+
+def read_entry(repository: pygit2.Repository, entry: Entry, *, max_bytes: int) -> bytes | None:
+    """A file's content, or where a link leads; None if it is larger. A submodule is empty: it is elsewhere."""
+    if entry.mode == FileMode.COMMIT:
+        return b""
+    with undamaged():
+        if repository.odb.read_header(entry.id)[1] > max_bytes:
+            return None
+        content: bytes = repository.odb.read(entry.id)[1]
+        return content
 
 
 def read_file(repository: pygit2.Repository, root: str, path: str, *, max_bytes: int = MAX_BYTES) -> bytes | None:
@@ -142,14 +182,12 @@ def _tree(repository: pygit2.Repository, oid: pygit2.Oid) -> dict[str, tuple[int
     return entries
 
 
-def _walk(repository: pygit2.Repository, tree: pygit2.Oid, prefix: str, shown: str) -> Iterator[tuple[str, pygit2.Oid]]:
+def _walk(repository: pygit2.Repository, tree: pygit2.Oid, prefix: str) -> Iterator[tuple[str, int, pygit2.Oid]]:
     for name, (mode, oid) in _tree(repository, tree).items():
         if mode == FileMode.TREE:
-            yield from _walk(repository, oid, f"{prefix}{name}/", shown)
-        elif mode in _PLAIN:
-            yield f"{prefix}{name}", oid
+            yield from _walk(repository, oid, f"{prefix}{name}/")
         else:
-            raise _not_plain(f"{shown}/{prefix}{name}", mode)
+            yield f"{prefix}{name}", mode, oid
 
 
 def _store(repository: pygit2.Repository, tree: Mapping[str, object]) -> pygit2.Oid:

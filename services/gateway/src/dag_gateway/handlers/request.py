@@ -43,6 +43,14 @@ class RequestDeployment:
     traceparent: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A request nothing speaks against: the fact as it would be recorded, and its chart unpacked."""
+
+    event: DeploymentRequested
+    chart: Chart = field(repr=False)
+
+
 class RequestDeploymentHandler:
     """Verifies everything, then records chart and request in one transaction."""
 
@@ -58,17 +66,17 @@ class RequestDeploymentHandler:
         Raises what `Admission.admit` does, `Invalid` for the archive or the path, `KeyReused`, and `Unavailable`
         when the log cannot be written: then nothing was recorded.
         """
-        event = await self.check(command)
+        event = (await self.check(command)).event
         deployment_id = await self._record(command, event)
         structlog.contextvars.bind_contextvars(deployment_id=deployment_id)
         return deployment_id
 
-    async def check(self, command: RequestDeployment) -> DeploymentRequested:
-        """Everything but recording: the fact as it would be recorded."""
+    async def check(self, command: RequestDeployment) -> Checked:
+        """Everything but recording; raises as a call does, but for `KeyReused`."""
         admitted = await self._admission.admit(command.asked)
         async with self._unpacking:
             chart = await asyncio.to_thread(read_archive, command.chart, self._limits)
-        return _fact(command, admitted, chart)
+        return Checked(_fact(command, admitted, chart), chart)
 
     async def _record(self, command: RequestDeployment, event: DeploymentRequested) -> DeploymentId:
         for _ in range(ATTEMPTS):

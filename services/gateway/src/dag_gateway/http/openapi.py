@@ -25,7 +25,7 @@ from dag_gateway.http.schemas import (
     StatusEvent,
     TargetEvent,
 )
-from dag_gateway.queries.views import DeploymentPage, DeploymentView
+from dag_gateway.queries.views import DeploymentPage, DeploymentView, PlanView
 
 _SCHEMAS: Final = (
     Accepted,
@@ -35,6 +35,7 @@ _SCHEMAS: Final = (
     DeploymentPage,
     DeploymentView,
     JobRequest,
+    PlanView,
     Problem,
     StatusEvent,
     TargetEvent,
@@ -102,7 +103,7 @@ def _operations() -> tuple[Operation, ...]:
             "post",
             "/api/deploy",
             "Submit a new deployment; the same request again answers with the same deployment",
-            _answer("The deployment is recorded", _content(_JSON, Accepted)),
+            _answer("The deployment is recorded; or, for a dry run, what it would change", _accepted_or_plan()),
             (400, 401, 404, 408, 413, 422, 500, 503),
             body=_content("multipart/form-data", DeployForm),
             parameters=(_header("Idempotency-Key", {"type": "string", "pattern": "^[!-~]{1,255}$"}),),
@@ -165,6 +166,10 @@ def _operations() -> tuple[Operation, ...]:
     )
 
 
+def _accepted_or_plan() -> dict[str, Any]:
+    return {_JSON: {"schema": {"oneOf": [_reference(Accepted), _reference(PlanView)]}}}
+
+
 def _list_parameters() -> tuple[dict[str, Any], ...]:
     text = {"type": "string", "maxLength": 256}
     schemas = {
@@ -205,7 +210,11 @@ def _answer(description: str, content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _content(media_type: str, schema: type[msgspec.Struct]) -> dict[str, Any]:
-    return {media_type: {"schema": {"$ref": f"#/components/schemas/{schema.__name__}"}}}
+    return {media_type: {"schema": _reference(schema)}}
+
+
+def _reference(schema: type[msgspec.Struct]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{schema.__name__}"}
 
 
 def _header(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:

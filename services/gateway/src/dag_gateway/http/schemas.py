@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +20,12 @@ JobToken = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN, description="
 Environment = Annotated[str, Meta(max_length=MAX_NAME, description="Selects among several environments of one branch")]
 Version = Annotated[
     str, Meta(min_length=1, max_length=MAX_NAME, description="Deployment version, e.g. commit SHA or semver tag")
+]
+
+
+DryRun = Annotated[
+    Literal["true", "1", "yes", "false", "0", "no", ""],
+    Meta(description="Check everything and answer with what would change; nothing is recorded or pushed"),
 ]
 
 
@@ -68,6 +74,7 @@ class DeployForm(Body, frozen=True):
     version: Version
     chart: Annotated[str, Meta(extra_json_schema={"format": "binary"}, description="Helm chart tarball (.tgz)")]
     environment: Environment = ""
+    dry_run: DryRun = "false"
 
 
 class StatusEvent(Body, frozen=True):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from dag_common.domain.statuses import Status
 
@@ -131,3 +131,44 @@ class DeploymentPage(View, frozen=True):
 
     deployments: tuple[DeploymentSummary, ...]
     next: str | None
+
+
+class PlannedTarget(View, frozen=True):
+    """One thing that would be watched after the push."""
+
+    cluster: str
+    kind: str
+    namespace: str
+    name: str
+
+
+class PlannedFile(View, frozen=True):
+    """One file of the chart's directory that would change, by its path in there.
+
+    `diff` is the unified diff; it is absent for a binary file. `truncated`: the diff is cut, or left out, for its size.
+    """
+
+    path: str
+    change: Literal["added", "changed", "removed"]
+    diff: str | UnsetType = UNSET
+    truncated: bool = False
+
+
+class PlanView(View, frozen=True, kw_only=True):
+    """What a deployment would change: nothing of it is recorded.
+
+    `chartVersion` is the one the chart would be stamped with; `chartVersionNote` says on what it depends, if on
+    anything. `tip` is the commit that `files` are compared with, null if the repository is empty. What waits to be
+    pushed before is not in it. `filesOmitted` counts the changed files that are not listed.
+    """
+
+    dry_run: Annotated[bool, Meta(extra_json_schema={"const": True})] = True
+    environment: str
+    chart_version: str
+    chart_version_note: str
+    iac: IacView
+    tip: str | None
+    targets: tuple[PlannedTarget, ...]
+    unchanged: bool
+    files: tuple[PlannedFile, ...]
+    files_omitted: int
