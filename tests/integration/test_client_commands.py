@@ -25,6 +25,23 @@ ID = "01924f5a-7b3c-7d8e-9f1a-2b3c4d5e6f7a"
 TOKEN = "glcbt-planted-token"
 HAPPY = [("validating", "Verifying"), ("pushing", "Pushing"), ("monitoring", "Watching"), ("deployed", "It runs")]
 
+PLAN = {
+    "dryRun": True,
+    "environment": "production",
+    "chartVersion": "1.2.3-dag.7",
+    "chartVersionNote": "It ends in the position",
+    "iac": {"repository": "iac", "url": "https://git.example.com/iac", "branch": "main", "path": "apps/shop"},
+    "tip": "c0ffee",
+    "targets": [{"cluster": "c", "kind": "flux", "namespace": "n", "name": "shop"}],
+    "unchanged": False,
+    "files": [
+        {"path": "values.yaml", "change": "changed", "diff": "--- a/v\n+++ b/v\n@@ -1 +1 @@\n-a: [1]\n+a: \x1b[31m\n"},
+        {"path": "logo.png", "change": "added", "truncated": False},
+        {"path": "crds.yaml", "change": "removed", "truncated": True},
+    ],
+    "filesOmitted": 3,
+}
+
 
 @dataclass
 class Stub:
@@ -55,7 +72,7 @@ class Stub:
         if self.refusals:
             status, body = self.refusals.pop(0)
             return Response(body, status, headers={"Retry-After": "0"})
-        return JSONResponse({"deploymentId": ID})
+        return JSONResponse(PLAN if "dryRun" in self.forms[-1] else {"deploymentId": ID})
 
     async def chart(self, request: Request) -> Response:
         self.bodies.append(await request.json())
@@ -202,6 +219,45 @@ async def test_no_wait_prints_the_id_and_opens_no_stream(chart: Path) -> None:
     ran = await run(stub, "dag", "deploy", str(chart), "--no-wait")
     assert (ran.code, ran.out) == (0, f"{ID}\n")
     assert stub.resumed_after == []
+
+
+async def test_a_dry_run_shows_what_would_change_and_follows_nothing(chart: Path) -> None:
+    stub = Stub()
+    ran = await run(stub, "dag", "deploy", str(chart), "--dry-run")
+    assert ran.code == 0, ran.err
+    assert (stub.forms[0]["dryRun"], stub.resumed_after) == ("true", [])
+    assert ran.out.splitlines() == [
+        "environment    production",
+        "version        1.2.3-dag.7 (It ends in the position)",
+        "path           iac main:apps/shop",
+        "compared with  c0ffee",
+        "target         c/flux/n/shop",
+        "",
+        "changed values.yaml",
+        "--- a/v",
+        "+++ b/v",
+        "@@ -1 +1 @@",
+        "-a: [1]",
+        "+a: ?[31m",
+        "added logo.png",
+        "(binary)",
+        "removed crds.yaml",
+        "... too large to be shown in full",
+        "... and 3 more files",
+        "This was a dry run: nothing was deployed.",
+    ]
+
+
+async def test_programs_get_the_plan_as_the_gateway_told_it(chart: Path) -> None:
+    ran = await run(Stub(), "dag", "deploy", str(chart), "--dry-run", "--json")
+    assert (ran.code, json.loads(ran.out)) == (0, PLAN)
+
+
+async def test_a_gateway_without_dry_runs_is_told_as_one(chart: Path) -> None:
+    body = json.dumps({"detail": "dryRun is not offered by this version of DAG; nothing was deployed"})
+    ran = await run(Stub(refusals=[(400, body)]), "dag", "deploy", str(chart), "--dry-run")
+    assert ran.code == 3
+    assert "dryRun is not offered by this version of DAG; nothing was deployed" in ran.err
 
 
 async def test_on_github_a_failure_is_an_annotation_and_a_summary(chart: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from dag_client import plans
 from dag_client.gateway import Update
 from dag_client.progress import Progress
 from dag_client.summary import described
@@ -56,6 +57,21 @@ def test_a_view_that_was_told_nothing_still_draws() -> None:
     view.open("an-id", "Deploying 1.0.0")
     view.close({})
     assert "an-id" in out.getvalue()
+
+
+def test_a_plan_is_coloured_on_a_terminal_and_plain_elsewhere() -> None:
+    file = {"path": "x", "change": "changed", "diff": "--- a/x\n+++ b/x\n@@ -1 +1 @@\n-old\n+new\n", "truncated": False}
+    page = plans.described({"unchanged": False, "files": [file]})
+    terminal, log = io.StringIO(), io.StringIO()
+    Console(file=terminal, force_terminal=True, color_system="standard").print(page)
+    Console(file=log).print(page)
+    assert "\x1b[31m-old\x1b[0m\n\x1b[32m+new\x1b[0m" in terminal.getvalue()
+    assert "-old\n+new\n" in log.getvalue()
+    assert "\x1b" not in log.getvalue()
+
+
+def test_an_empty_plan_says_so() -> None:
+    assert "Nothing would change." in plans.described({"unchanged": True, "files": []}).plain
 
 
 def test_progress_is_the_same_after_what_is_no_news() -> None:

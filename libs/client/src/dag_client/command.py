@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from dag_client import ci_log, session
+from dag_client import ci_log, plans, session
 from dag_client import options as flag
 from dag_client.call import Call, Given, Proof, complete, server_address
 from dag_client.ci import detect
@@ -61,6 +61,7 @@ def deploy(  # noqa: PLR0913 - typer reads the flags from the signature
     include_all_files: flag.IncludeAll = False,
     as_json: flag.Json = False,
     no_wait: flag.NoWait = False,
+    dry_run: flag.DryRun = False,
 ) -> None:
     """Deploy a chart and wait until it runs.
 
@@ -69,6 +70,7 @@ rollout. In CI the version defaults to the tag or commit.
 
       [bold]dag deploy ./chart --values-file prod.yaml[/]
       [bold]dag deploy ./chart --set image.tag=1.4.2 --set-json replicas=3[/]
+      [bold]dag deploy ./chart --dry-run[/]
     """
     call = complete(Given(server, repo, job_id, job_token, environment, timeout), os.environ)
     version = deploy_version or detect(os.environ).version
@@ -76,11 +78,21 @@ rollout. In CI the version defaults to the tag or commit.
         raise Misused("Missing: --deploy-version (DAG_DEPLOY_VERSION).")
     overrides = Overrides(values_file or (), set_string or (), set_json or (), set_file or ())
     content = read_chart(chart, overrides, include_all=include_all_files)
+    if dry_run:
+        _show_plan(run(session.plan(call, version, content)), as_json=as_json)
+        return
     if no_wait:
         deployment_id = run(session.submit(call, version, content))
         typer.echo(json.dumps({"deploymentId": deployment_id}) if as_json else deployment_id)
         return
     _deploy(call, version, content, _view(as_json=as_json))
+
+
+def _show_plan(plan: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(plan, ensure_ascii=False))
+    else:
+        Console(highlight=False, soft_wrap=True).print(plans.described(plan))
 
 
 def _deploy(call: Call, version: str, content: bytes, view: View) -> None:

@@ -57,13 +57,31 @@ class Gateway:
 
     async def deploy(self, call: Call, version: str, chart: bytes) -> str:
         """Submit a chart; the deployment's id. Safe to repeat: the same job, version and chart are one deployment."""
-        files = {"chart": ("chart.tgz", chart, "application/gzip")}
-        data = call.fields() | {"version": version}
-        answer = await self._post("Deploy", "/api/deploy", call, data=data, files=files)
+        answer = await self._submit("Deploy", call, version, chart)
         try:
             return str(answer.json()["deploymentId"])
         except (ValueError, KeyError, TypeError) as error:
             raise _no_gateway(self._server) from error
+
+    async def plan(self, call: Call, version: str, chart: bytes) -> dict[str, Any]:
+        """What a deployment would change, as the gateway tells it; nothing is deployed. Safe to repeat.
+
+        Raises `Refusal`, also from a gateway that does not know dry runs: it says so.
+        """
+        answer = await self._submit("Dry run", call, version, chart, dryRun="true")
+        try:
+            told = dict(answer.json())
+        except (ValueError, TypeError) as error:
+            raise _no_gateway(self._server) from error
+        if told.get("dryRun") is not True:
+            raise Failed(f"{self._server} does not know dry runs and took this for a deployment: {told}")
+        return told
+
+    async def _submit(self, what: str, call: Call, version: str, chart: bytes, **more: str) -> httpx.Response:
+        files = {"chart": ("chart.tgz", chart, "application/gzip")}
+        return await self._post(
+            what, "/api/deploy", call, data=call.fields() | {"version": version} | more, files=files
+        )
 
     async def chart(self, call: Call) -> bytes:
         """The currently deployed chart as a .tgz."""

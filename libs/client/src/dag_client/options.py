@@ -105,6 +105,12 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for 
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Stop once accepted and print the id only.", rich_help_panel=OUTPUT)
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Check everything and show what would change; nothing is deployed.", rich_help_panel=OUTPUT
+    ),
+]
 Output = Annotated[Path, typer.Argument(help="Where to write the .tgz; '-' is stdout.", show_default=False)]
 DeploymentId = Annotated[str, typer.Argument(help="The id that dag deploy printed.", show_default=False)]
 TIMEOUT = float(DEFAULT_TIMEOUT_SECONDS)

@@ -68,6 +68,12 @@ async def submit(call: Call, version: str, chart: bytes) -> str:
         return await gateway.deploy(call, version, chart)
 
 
+async def plan(call: Call, version: str, chart: bytes) -> dict[str, Any]:
+    """What a deployment would change; nothing is deployed."""
+    async with connected(call.server, to_stderr) as gateway:
+        return await gateway.plan(call, version, chart)
+
+
 async def deploy(call: Call, version: str, chart: bytes, view: View) -> None:
     """Hand a chart over and follow it to its end; returns when it is deployed, raises `ClientError` if it is not."""
     async with connected(call.server, view.note) as gateway:
