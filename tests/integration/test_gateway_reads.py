@@ -159,7 +159,18 @@ async def test_the_list_is_newest_first_filtered_and_paged(world: World) -> None
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=x", "status=done", "cursor=x", "cursor=-1", "colour=red", "app=a&app=b"]
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "status=done",
+        "cursor=x",
+        "cursor=-1",
+        "colour=red",
+        "app=a&app=b",
+        f"app=a{257 * '%20'}",
+    ],
 )
 async def test_a_wrong_parameter_is_a_bad_request(world: World, query: str) -> None:
     answer = await world.client.get(f"/api/deployments?{query}", headers=AUTHORISED)

@@ -22,7 +22,7 @@ def checked(values: Mapping[str, str]) -> dict[str, str]:
 
     They end up in commit messages, logs and events, where a line break would forge what follows it.
     """
-    return {name: _checked(name, value.strip()) for name, value in values.items()}
+    return {name: _checked(name, value) for name, value in values.items()}
 
 
 def is_blank(value: str) -> bool:
@@ -34,6 +34,7 @@ def _checked(name: str, value: str) -> str:
     longest = LONGEST.get(name, MAX_NAME)
     if len(value) > longest:
         raise Invalid(f"{name} is longer than {longest} characters")
-    if not value.isprintable():
+    text = value.strip()
+    if not text.isprintable():
         raise Invalid(f"{name} holds a line break or another character that cannot be printed")
-    return value
+    return text

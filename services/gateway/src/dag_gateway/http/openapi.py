@@ -97,7 +97,6 @@ def _document() -> bytes:
 
 def _operations() -> tuple[Operation, ...]:
     job = _content(_JSON, JobRequest)
-    events = "Server-Sent Events: status {StatusEvent}, commit {CommitEvent}, target {TargetEvent}, heartbeat {}"
     return (
         Operation(
             "post",
@@ -128,7 +127,7 @@ def _operations() -> tuple[Operation, ...]:
             "get",
             "/api/deployments/{id}/events",
             "The status of a deployment as it changes, until it ends",
-            _answer(events, {"text/event-stream": {"schema": {"type": "string"}}}),
+            _answer("Server-Sent Events; a heartbeat's data is {}", {"text/event-stream": {"schema": _event()}}),
             (404, 500, 503),
             parameters=(_ID, _header("Last-Event-ID", {"type": "string"})),
         ),
@@ -164,6 +163,18 @@ def _operations() -> tuple[Operation, ...]:
             tokens=("operator",),
         ),
     )
+
+
+def _event() -> dict[str, Any]:
+    """One event, which is what a schema of a stream describes before OpenAPI 3.2."""
+    data = [_reference(each) for each in (StatusEvent, CommitEvent, TargetEvent)]
+    properties = {
+        "event": {"enum": ["status", "commit", "target", "heartbeat"]},
+        "data": {"type": "string", "contentMediaType": _JSON, "contentSchema": {"anyOf": [*data, {"const": {}}]}},
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "retry": {"type": "integer"},
+    }
+    return {"type": "object", "properties": properties, "required": ["event", "data", "id"]}
 
 
 def _accepted_or_plan() -> dict[str, Any]:
