@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dag_common.charts.archive import read_archive
+from dag_common.charts.limits import DEFAULT
 from dag_common.charts.version import stamp
 from dag_common.errors import Invalid, NotFound, TooLarge
 from dag_common.store import charts
@@ -37,10 +39,12 @@ class Preparation:
     async def _files(self, waiting: Waiting) -> Mapping[str, bytes] | Problem:
         requested = waiting.requested
         serial = waiting.request.position if requested.unique_version else None
+        limits = replace(DEFAULT, upload=max(DEFAULT.upload, requested.chart.size))  # the gateway took it, by its limit
         try:
             async with self._database.connection() as connection:
                 content = await charts.get(connection, requested.chart.sha256)
-            stamped = await asyncio.to_thread(lambda: stamp(read_archive(content), requested.version, serial=serial))
+            chart = await asyncio.to_thread(read_archive, content, limits)
+            stamped = await asyncio.to_thread(stamp, chart, requested.version, serial=serial)
         except (Invalid, TooLarge, NotFound) as exc:
             return Problem("chart_unusable", exc.message)
         return stamped.files
