@@ -1,4 +1,4 @@
-"""`dag up`: the subcommand that this package adds to the `dag` command."""
+"""`dag up`, `dag check` and `dag rbac`: the subcommands that this package adds to the `dag` command."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Annotated
 
 import typer
 
+RegistryPath = Annotated[
+    Path, typer.Option(envvar="DAG_REGISTRY", help="What may be deployed where: a file, or a directory of files.")
+]
+
 
 def up(
-    registry: Annotated[
-        Path, typer.Option(envvar="DAG_REGISTRY", help="What may be deployed where: a file, or a directory of files.")
-    ] = Path("dag.yaml"),
+    registry: RegistryPath = Path("dag.yaml"),
     data_dir: Annotated[Path, typer.Option(envvar="DAG_DATA_DIR", help="Where everything is kept.")] = Path(".dag"),
     port: Annotated[int, typer.Option(envvar="DAG_HTTP_PORT", help="Where the API is served.")] = 8080,
 ) -> None:
@@ -25,6 +27,65 @@ DAG_AMQP_URL it needs no broker. The services' other settings are the same as in
     """
     given = {"DAG_REGISTRY": str(registry), "DAG_DATA_DIR": str(data_dir), "DAG_HTTP_PORT": str(port)}
     raise typer.Exit(_run({**os.environ, **given}))
+
+
+def check(
+    registry: RegistryPath = Path("dag.yaml"),
+    seconds: Annotated[float, typer.Option("--timeout", help="Seconds for one question.", min=1)] = 15,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Try everything a registry refers to, and say what to mend.
+
+    Secrets, git hosts, clusters with DAG's rights and targets there, CI providers; nothing is changed anywhere. Run \
+it where the services run. Exit codes: 0 all is fine, 1 something is not, 2 the call is wrong.
+    """
+    from dag_client.errors import Misused  # noqa: PLC0415 - `dag deploy` must not load the services
+    from dag_common.runtime.logs import configure_logs  # noqa: PLC0415 - as above
+    from dag_standalone.check import check_registry  # noqa: PLC0415 - as above
+    from dag_standalone.check_table import show  # noqa: PLC0415 - as above
+
+    if not registry.exists():
+        raise Misused(f"--registry {registry}: there is no such file or directory")
+    configure_logs("check", level="error")
+    findings = asyncio.run(check_registry(registry, seconds))
+    show(findings, as_json=as_json)
+    raise typer.Exit(not all(finding.fine for finding in findings))
+
+
+def rbac(
+    cluster: Annotated[str, typer.Argument(help="The cluster, as the registry names it.")],
+    registry: RegistryPath = Path("dag.yaml"),
+    account: Annotated[str, typer.Option(help="The ServiceAccount, as NAMESPACE/NAME.")] = "dag/dag-monitor",
+    flux_sources: Annotated[
+        list[str] | None,
+        typer.Option(help="A namespace of Flux's GitRepositories; repeat it.", show_default="flux-system"),
+    ] = None,
+    workloads: Annotated[
+        list[str] | None, typer.Option(help="A namespace where targets have workloads besides their own; repeat it.")
+    ] = None,
+) -> None:
+    """Print the RBAC manifests with the least rights that DAG needs in a cluster, for `kubectl apply -f -`.
+
+    A ServiceAccount, and in each namespace a Role with its RoleBinding; no ClusterRole. What the registry forbids by \
+`kick: false` and `logs: false` is not asked for.
+    """
+    from dag_client.errors import Misused  # noqa: PLC0415 - `dag deploy` must not load the services
+    from dag_common.errors import DagError  # noqa: PLC0415 - as above
+    from dag_common.registry.file import read_registry  # noqa: PLC0415 - as above
+    from dag_standalone.rbac import Elsewhere, Holder, manifests  # noqa: PLC0415 - as above
+
+    namespace, slash, name = account.partition("/")
+    if not (namespace and slash and name):
+        raise Misused(f"--account {account}: expected NAMESPACE/NAME")
+    try:
+        loaded = read_registry(registry)
+        elsewhere = Elsewhere(tuple(flux_sources or ["flux-system"]), tuple(workloads or ()))
+        text = manifests(loaded, cluster, Holder(name, namespace), elsewhere)
+    except DagError as exc:
+        raise Misused(exc.message) from exc
+    for problem in loaded.problems:
+        typer.echo(f"left out: {problem}", err=True)
+    typer.echo(text, nl=False)
 
 
 def _run(environ: Mapping[str, str]) -> int:

@@ -7,7 +7,7 @@ import functools
 import socket
 import struct
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -17,7 +17,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from dag_common.errors import DagError
-from dag_sandbox.cluster import answers, paths, verbs
+from dag_sandbox.cluster import access, answers, paths, verbs
+from dag_sandbox.cluster.access import Asked
 from dag_sandbox.cluster.calls import Call
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.faults import Fault
@@ -76,9 +77,11 @@ class ClusterApp:
         document = paths.discovery(request.url.path, self._cluster.resources)
         if document is not None:
             return answers.json_response(document)
+        if request.url.path == access.REVIEWS and request.method == "POST":
+            return await self._review(request)
         call = Call(self._cluster, request, paths.parse(request.url.path, self._cluster.resources))
         verb = call.verb()
-        refusal = await self._struck(verb, call.target)
+        refusal = await self._struck(verb, call.target) or self._forbidden(verb, call.target)
         if refusal is not None:
             return refusal
         return self._watch(call) if verb == "watch" else await verbs.HANDLERS[verb](call)
@@ -96,6 +99,28 @@ class ClusterApp:
             return answers.json_response(answers.failure(403, answers.forbidden(verb, target)), 403)
         status = answers.failure(fault.status, fault.message or "refused on demand")
         return answers.json_response(status, fault.status, retry_after=fault.retry_after)
+
+    def _forbidden(self, verb: str, target: Target) -> Response | None:
+        """As in kube-apiserver nobody learns whether an object exists that may not be asked for."""
+        asked = Asked(verb, target.resource.group, target.right, target.namespace)
+        self._cluster.access.asked.add(asked)
+        if self._cluster.access.permits(asked):
+            return None
+        return answers.json_response(answers.failure(403, answers.forbidden(verb, target)), 403)
+
+    async def _review(self, request: Request) -> Response:
+        """A SelfSubjectAccessReview (kubernetes/api authorization/v1); a `respond` fault on it strikes."""
+        fault = self._cluster.faults.take("respond", verb="create", resource="selfsubjectaccessreviews")
+        if fault is not None:
+            return answers.json_response(answers.failure(fault.status, fault.message), fault.status)
+        try:
+            review = msgspec.json.decode(await request.body(), type=dict[str, Any])
+        except msgspec.MsgspecError as exc:
+            return answers.json_response(answers.failure(400, f"not a review: {exc}"), 400)
+        asked = access.reviewed((review.get("spec") or {}).get("resourceAttributes"))
+        forbidden = self._cluster.faults.forbids(verb=asked.verb, resource=asked.resource, namespace=asked.namespace)
+        allowed = not forbidden and self._cluster.access.permits(asked)
+        return answers.json_response(review | {"status": {"allowed": allowed}}, 201)
 
     def _watch(self, call: Call) -> Response:
         request = WatchRequest(

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from dag_common.errors import Conflict, Invalid, NotFound
 from dag_common.runtime import ids
 from dag_sandbox.cluster import objects
+from dag_sandbox.cluster.access import AccessRules
 from dag_sandbox.cluster.faults import Faults
 from dag_sandbox.cluster.history import Change, ChangeType, History
 from dag_sandbox.cluster.logs import PodLogs
@@ -31,8 +32,8 @@ class ClusterDouble:
     """One cluster: objects with resource versions, generations and uids, and the history that watches need.
 
     Every write is atomic (nothing awaits), one event loop uses it, objects that go in or come out are copies.
-    `faults` breaks what HTTP clients see, never what controllers in the process see.
-    Namespaces need not exist before objects are put in them; nothing is authorised here (HTTP checks the token).
+    `faults` breaks what HTTP clients see, `access` limits what they may; controllers in the process do as they like.
+    Namespaces need not exist before objects are put in them.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ClusterDouble:
         self.resources = set(resources)
         self.token = f"sandbox-{ids.new_event_id()}"
         self.faults = Faults()
+        self.access = AccessRules()
         self.logs = PodLogs()
         self.bookmark_seconds = _BOOKMARK_SECONDS
         self.history = History(first=_FIRST_REVISION, size=history)

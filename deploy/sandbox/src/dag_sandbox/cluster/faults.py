@@ -67,6 +67,10 @@ class Faults:
                 return fault
         return None
 
+    def forbids(self, *, verb: str, resource: str, namespace: str) -> bool:
+        """Whether a call would be forbidden; nothing is used up."""
+        return any(each.action == "forbid" and each.fits(verb, resource, namespace) for each in self._waiting)
+
     def follow(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Call `wake` for every new fault until the returned function is called."""
         self._wakers.add(wake)

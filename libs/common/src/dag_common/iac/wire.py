@@ -17,6 +17,9 @@ from dag_common.iac.callbacks import CHECK, Callbacks
 from dag_common.iac.damage import Damaged
 
 _STALE = ("non-fastforwardable reference", "contains commits that are not present locally")
+_PUSHING: Final = 1
+"""GIT_DIRECTION_PUSH (libgit2, include/git2/net.h)."""
+
 _AUTOMATIC_PROXY: Final = True
 """Take the proxy from the environment, as git does."""
 
@@ -73,6 +76,15 @@ class Wire:
         }
         symbolic = names["HEAD"].symref_target if "HEAD" in names else None
         return Heads(branches, (symbolic or "").removeprefix("refs/heads/"))
+
+    def knock(self, remote: Remote) -> None:
+        """Begin a push and go before anything is sent: the server lets these credentials push here, or says why not.
+
+        What it says of single branches it says to real pushes only. Raises `Unavailable`.
+        """
+        with self._answering() as callbacks:
+            remote.connect(callbacks=callbacks, direction=_PUSHING, proxy=_AUTOMATIC_PROXY)
+            remote.list_heads(connect=False)
 
     def fetch(self, remote: Remote, branch: str, ref: str) -> None:
         """Bring a branch's whole history and let the local `ref` point at it. Raises `Unavailable` or `Damaged`."""

@@ -17,6 +17,11 @@ _SUFFIXES = frozenset({".yaml", ".yml"})
 _log = structlog.get_logger()
 
 
+def read_registry(path: Path) -> Registry:
+    """The registry as it lies there now, its problems with it. Raises `Invalid` if no file of it can be read. Blocks."""
+    return _loaded(path, _read(path))
+
+
 class RegistryFile:
     """`dag.yaml`, or a directory of such files, and the registry it last held.
 
@@ -42,10 +47,7 @@ class RegistryFile:
         Raises `Invalid` listing every problem if no file of it can be read.
         """
         content = await asyncio.to_thread(_read, self._path)
-        registry = await asyncio.to_thread(load, content)
-        if not content or sum(problem.fatal for problem in registry.problems) >= len(content):
-            listed = "\n".join(map(str, registry.problems)) or f"{self._path}: no {' or '.join(sorted(_SUFFIXES))} file"
-            raise Invalid(f"the registry cannot be read:\n{listed}")
+        registry = await asyncio.to_thread(_loaded, self._path, content)
         self._accept(registry, _fingerprint(content))
         return registry
 
@@ -91,6 +93,14 @@ class RegistryFile:
         for problem in registry.problems:
             _log.error("registry_problem", problem=str(problem))
         _log.info("registry_loaded", path=str(self._path), apps=len(registry.apps), digest=registry.digest)
+
+
+def _loaded(path: Path, content: Sequence[SourceFile]) -> Registry:
+    registry = load(content)
+    if not content or sum(problem.fatal for problem in registry.problems) >= len(content):
+        listed = "\n".join(map(str, registry.problems)) or f"{path}: no {' or '.join(sorted(_SUFFIXES))} file"
+        raise Invalid(f"the registry cannot be read:\n{listed}")
+    return registry
 
 
 def _read(path: Path) -> Sequence[SourceFile]:

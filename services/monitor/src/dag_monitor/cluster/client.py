@@ -16,7 +16,8 @@ from dag_monitor.cluster import failures, lines
 from dag_monitor.cluster.access import Access, Credentials
 from dag_monitor.cluster.channel import Channel
 from dag_monitor.cluster.failures import Attempt, Expired
-from dag_monitor.cluster.resources import PODS, Object, Query, Resource
+from dag_monitor.cluster.resources import PODS, REVIEWS, Object, Query, Resource
+from dag_monitor.cluster.rights import Right
 
 _PAGE: Final = 500
 _LISTS_TRIED: Final = 3
@@ -120,6 +121,13 @@ class ClusterClient:
         headers = {"Accept": "application/json", "Content-Type": "application/merge-patch+json"}
         request = _Request("PATCH", resource.path(namespace, name), headers, content=msgspec.json.encode(patch))
         return await self._asked(Attempt(self.name, "patch", f"{resource.qualified} {namespace}/{name}"), request)
+
+    async def may(self, right: Right) -> bool:
+        """Whether the API server would let us, by its own word (authorization.k8s.io/v1 SelfSubjectAccessReview)."""
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        request = _Request("POST", REVIEWS.path(), headers, content=msgspec.json.encode(_review(right)))
+        answer = await self._asked(Attempt(self.name, "create", REVIEWS.qualified), request)
+        return (answer.get("status") or {}).get("allowed") is True
 
     async def aclose(self) -> None:
         """Let go of all connections; those of watches that are still open close with them."""
@@ -231,6 +239,21 @@ def _accept(query: Query, suffix: str) -> str:
 def _selectors(query: Query) -> dict[str, str]:
     chosen = {"labelSelector": query.label_selector, "fieldSelector": query.field_selector}
     return {name: selector for name, selector in chosen.items() if selector}
+
+
+def _review(right: Right) -> Object:
+    asked = {
+        "verb": right.verb,
+        "group": right.resource.group,
+        "resource": right.resource.plural,
+        "subresource": right.subresource,
+        "namespace": right.namespace,
+    }
+    return {
+        "apiVersion": REVIEWS.api_version,
+        "kind": REVIEWS.kind,
+        "spec": {"resourceAttributes": asked},
+    }
 
 
 def _watch_parameters(query: Query, start: WatchFrom) -> dict[str, str]:

@@ -15,7 +15,8 @@ from dag_common.errors import DagError, Refused
 from dag_monitor.cluster import resources
 from dag_monitor.cluster.client import ClusterClient
 from dag_monitor.cluster.failures import FORBIDDEN
-from dag_monitor.cluster.resources import Query, Resource
+from dag_monitor.cluster.resources import BETWEEN, WORKLOADS, Query, Resource
+from dag_monitor.cluster.rights import Right
 from dag_monitor.domain import fields
 from dag_monitor.domain.expectation import Object, Objects, Ref
 from dag_monitor.domain.explanation import Family, Scene, explain, of_interest, worth_reading
@@ -26,14 +27,6 @@ from dag_monitor.domain.workload import finished
 
 log = structlog.get_logger()
 
-_WORKLOADS: Final[dict[str, Resource]] = {
-    resource.kind: resource
-    for resource in (resources.DEPLOYMENTS, resources.STATEFUL_SETS, resources.DAEMON_SETS, resources.JOBS)
-}
-_BETWEEN: Final[dict[str, Resource]] = {
-    "Deployment": resources.REPLICA_SETS,
-    "DaemonSet": resources.CONTROLLER_REVISIONS,
-}
 _LISTED: Final = 200
 """Objects asked for in one question."""
 
@@ -85,7 +78,7 @@ class Inspection:
 
     async def _workloads(self, where: Scope) -> list[Object]:
         if where.release is not None:
-            found = await asyncio.gather(*(self._made_by(where.release, kind) for kind in _WORKLOADS.values()))
+            found = await asyncio.gather(*(self._made_by(where.release, kind) for kind in WORKLOADS.values()))
         else:
             found = await asyncio.gather(*(self._named(ref) for ref in where.named[: _LISTED // 10]))
         return [obj for objects in found for obj in objects]
@@ -94,13 +87,13 @@ class Inspection:
         return [one for one in await self._list(Query(resource, release.namespace)) if release.made(one)]
 
     async def _named(self, ref: Ref) -> list[Object]:
-        resource = _WORKLOADS[ref.kind]
-        with self._asking("get", resource.qualified, ref.namespace):
+        resource = WORKLOADS[ref.kind]
+        with self._asking(Right("get", resource, ref.namespace)):
             return [await self._client.get(resource, ref.namespace, ref.name)]
         return []
 
     async def _family(self, workload: Object) -> None:
-        chosen, between = selector(workload), _BETWEEN.get(fields.text(workload, "kind"))
+        chosen, between = selector(workload), BETWEEN.get(fields.text(workload, "kind"))
         namespace = fields.text(workload, "metadata", "namespace")
         if not chosen:
             return
@@ -114,23 +107,23 @@ class Inspection:
         self._events += await self._list(Query(resources.EVENTS, namespace, field_selector=f"{about},type=Warning"))
 
     async def _log(self, container: Container) -> None:
-        with self._asking("get", "pods/log", container.namespace):
+        with self._asking(Right("get", resources.PODS, container.namespace, "log")):
             self._logs[container] = await self._client.log(
                 container.namespace, container.pod, container.name, previous=container.previous, lines=_LOG_LINES
             )
 
     async def _list(self, query: Query) -> Sequence[Object]:
-        with self._asking("list", query.resource.qualified, query.namespace):
+        with self._asking(Right("list", query.resource, query.namespace)):
             return await self._client.sample(query, _LISTED)
         return []
 
     @contextlib.contextmanager
-    def _asking(self, verb: str, resource: str, namespace: str) -> Iterator[None]:
+    def _asking(self, right: Right) -> Iterator[None]:
         """One question among several: none keeps the others from being asked."""
         try:
             yield
         except DagError as exc:
             if isinstance(exc, Refused) and exc.reason == FORBIDDEN:
-                self._rights.append(f"{verb} {resource} in namespace {namespace}")
+                self._rights.append(str(right))
             else:
                 log.info("inspection_question_unanswered", reason=exc.message)

@@ -9,6 +9,7 @@ from dag_monitor.cluster import resources
 from dag_monitor.cluster.clusters import Clusters
 from dag_monitor.cluster.failures import FORBIDDEN
 from dag_monitor.cluster.resources import Resource
+from dag_monitor.cluster.rights import Right
 from dag_monitor.domain.kick import Kick
 from dag_monitor.domain.wording import lacking
 
@@ -35,8 +36,6 @@ class Kicks:
             await self._clusters.client(cluster).merge_patch(resource, ref.namespace, ref.name, kick.patch)
         except Refused as exc:
             if exc.reason == FORBIDDEN:
-                raise Refused(
-                    FORBIDDEN, lacking((f"patch {resource.qualified} in namespace {ref.namespace}",))
-                ) from exc
+                raise Refused(FORBIDDEN, lacking((str(Right("patch", resource, ref.namespace)),))) from exc
             raise
         return True

@@ -76,5 +76,11 @@ CONTROLLER_REVISIONS: Final = Resource("apps", "v1", "controllerrevisions", "Con
 STATEFUL_SETS: Final = Resource("apps", "v1", "statefulsets", "StatefulSet")
 DAEMON_SETS: Final = Resource("apps", "v1", "daemonsets", "DaemonSet")
 JOBS: Final = Resource("batch", "v1", "jobs", "Job")
+REVIEWS: Final = Resource("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview")
 WORKLOADS: Final = {each.kind: each for each in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, JOBS)}
 """By kind."""
+WATCHED: Final = WORKLOADS | {each.kind: each for each in (HELM_RELEASES, HELM_CHARTS, GIT_REPOSITORIES, APPLICATIONS)}
+"""What judges name by kind and are shown."""
+
+BETWEEN: Final = {DEPLOYMENTS.kind: REPLICA_SETS, DAEMON_SETS.kind: CONTROLLER_REVISIONS}
+"""What stands between a workload of a kind and its pods, and tells which of them are new."""

@@ -11,26 +11,17 @@ from typing import Final
 from dag_common.contracts.events import RolloutTarget
 from dag_common.errors import Invalid, NotFound, Unavailable
 from dag_common.runtime import clock
-from dag_monitor.cluster import releases, resources
+from dag_monitor.cluster import releases
 from dag_monitor.cluster.freshness import Freshness
 from dag_monitor.cluster.reader import Reader
 from dag_monitor.cluster.reflector import Reflector
 from dag_monitor.cluster.reflectors import Reflectors
-from dag_monitor.cluster.resources import SECRETS, Key, Query, Resource
+from dag_monitor.cluster.resources import SECRETS, WATCHED, Key, Query
 from dag_monitor.domain.concern import Concern, Releases, Since
 from dag_monitor.domain.expectation import Objects, Ref
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.sighting import Seen, Sighting, Unseen
 
-_BY_KIND: Final[dict[str, Resource]] = resources.WORKLOADS | {
-    resource.kind: resource
-    for resource in (
-        resources.HELM_RELEASES,
-        resources.HELM_CHARTS,
-        resources.GIT_REPOSITORIES,
-        resources.APPLICATIONS,
-    )
-}
 _CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 
@@ -110,7 +101,7 @@ class Window:
         if isinstance(concern, Releases):
             return await self._attached(releases.query(concern), releases.belonging(concern))
         ref = _ref(concern)
-        query = Query(_BY_KIND[ref.kind], ref.namespace)
+        query = Query(WATCHED[ref.kind], ref.namespace)
         wanted = self._wanted.setdefault(query, set())
         wanted.add(_key(ref))
         return await self._attached(query, wanted.__contains__)
