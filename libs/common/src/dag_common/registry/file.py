@@ -18,7 +18,7 @@ _log = structlog.get_logger()
 
 
 def read_registry(path: Path) -> Registry:
-    """The registry as it lies there now, its problems with it. Raises `Invalid` if no file of it can be read. Blocks."""
+    """The registry as it lies there now, with its problems. Raises `Invalid` if no file can be read. Blocks."""
     return _loaded(path, _read(path))
 
 

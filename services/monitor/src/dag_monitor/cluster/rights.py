@@ -18,8 +18,8 @@ from dag_monitor.domain.judges import judge_for
 class Purpose(StrEnum):
     """What a right is good for; without the last two the verdict is the same, only later or with fewer words."""
 
-    WATCH = "watch rollouts"
-    KICK = "tell reconcilers of a push"
+    WATCH = "watch"
+    KICK = "kick"
     EXPLAIN = "explain failures"
 
 
