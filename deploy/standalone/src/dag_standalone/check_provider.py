@@ -40,12 +40,15 @@ def _asked(
 
 
 async def _job_tokens(client: ProviderClient, provider: Provider) -> str:
+    """A gateway takes any 401 for a refusal; here it has to come from GitLab's API, which says everything in JSON."""
     claim = JobClaim(provider=client.name, repo_url="", project_id=None, job_id="1", token=_NOBODY)
     try:
         await GitLabVerifier(client, provider.url).verify(claim)
     except Unproven:
-        return "GitLab's job API answers, and refuses a made-up token"
-    raise Unavailable("it takes a made-up token for a job's: its url does not lead to a GitLab")
+        answer = await client.get(f"{provider.url.rstrip('/')}/api/v4/job", {})
+        if answer.is_json:
+            return "GitLab's job API answers, and refuses a made-up token"
+    raise Unavailable("what answers there is no GitLab")
 
 
 async def _keys(client: ProviderClient, provider: Provider) -> str:

@@ -1,0 +1,282 @@
+"""`dag check` tries what a registry refers to, and each row that is not fine says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from flux_objects import CHART, RELEASE, REPOSITORY, flux
+
+from dag_common.contracts.events import RolloutTarget
+from dag_monitor.cluster.rights import needed, places_of
+from dag_sandbox.cluster.access import Asked
+from dag_sandbox.cluster.double import ClusterDouble
+from dag_sandbox.cluster.faults import Fault
+from dag_sandbox.cluster.resources import GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES
+from dag_sandbox.cluster.serving import ClusterApi
+from dag_sandbox.githost import GitHost
+from dag_sandbox.gitlab import GitLabDouble
+from dag_sandbox.oidc_issuer import IssuerDouble
+from dag_standalone.check import check_registry
+from dag_standalone.check_findings import Finding
+from dag_standalone.check_git import PUSHABLE
+
+PASSWORD, WRONG = "hunter2-planted", "wrong-planted"
+DAG = Path(sys.executable).with_name("dag")
+TARGET = RolloutTarget(kind="flux", cluster="prod", namespace="default", name="podinfo", timeout_seconds=600)
+NOBODY = "http://127.0.0.1:9"
+Rows = dict[tuple[str, str], Finding]
+
+
+@dataclass
+class Outside:
+    """Everything the registry refers to, in order, until a test breaks it."""
+
+    directory: Path
+    host: GitHost
+    gitlab: GitLabDouble
+    issuer: IssuerDouble
+    api: ClusterApi
+
+    @property
+    def cluster(self) -> ClusterDouble:
+        return self.api.cluster
+
+    def write(self, change: Callable[[dict[str, Any]], Any] = lambda _: None) -> Path:
+        (self.directory / "token").write_text(self.api.token)
+        (self.directory / "password").write_text(PASSWORD)
+        registry = self.registry()
+        change(registry)
+        path = self.directory / "dag.yaml"
+        path.write_text(yaml.safe_dump(registry, sort_keys=False))
+        return path
+
+    def registry(self) -> dict[str, Any]:
+        https = {"username": "dag", "password": {"file": "password"}}
+        target = {"kind": "flux", "cluster": "prod", "namespace": "default", "name": "podinfo"}
+        iac = {"repository": "live", "path": "apps/podinfo"}
+        environment = {"name": "live", "branch": "main", "iac": iac, "targets": [target]}
+        return {
+            "providers": {
+                "gitlab": {"kind": "gitlab", "url": self.gitlab.url, "audience": "dag"},
+                "ci": {"kind": "oidc", "url": self.issuer.url, "audience": "dag"},
+            },
+            "iac": {"live": {"url": self.host.url("iac"), "credentials": {"https": https}}},
+            "clusters": {"prod": {"server": self.api.url, "token": {"file": "token"}}},
+            "apps": [
+                {
+                    "name": "podinfo",
+                    "repoUrl": f"{self.gitlab.url}/acme/podinfo",
+                    "provider": "gitlab",
+                    "environments": [environment],
+                }
+            ],
+        }
+
+    async def rows(self, change: Callable[[dict[str, Any]], Any] = lambda _: None, *, seconds: float = 10) -> Rows:
+        findings = await check_registry(self.write(change), seconds)
+        assert not any(secret in str(findings) for secret in (PASSWORD, WRONG, self.api.token))
+        return {(finding.subject, finding.question): finding for finding in findings}
+
+    async def wrong(self, change: Callable[[dict[str, Any]], Any] = lambda _: None, **more: Any) -> Finding:
+        """The one row that is not fine."""
+        (finding,) = [row for row in (await self.rows(change, **more)).values() if not row.fine]
+        return finding
+
+
+@pytest.fixture
+async def outside(tmp_path: Path) -> AsyncIterator[Outside]:
+    async with AsyncExitStack() as stack:
+        host = await stack.enter_async_context(GitHost(tmp_path / "git", user="dag", password=PASSWORD))
+        await host.commit("iac", {"README.md": b"hello"})
+        cluster = ClusterDouble("prod")
+        objects = flux_objects()
+        for resource, ref in ((HELM_RELEASES, RELEASE), (HELM_CHARTS, CHART), (GIT_REPOSITORIES, REPOSITORY)):
+            cluster.create(resource, objects[ref])
+        yield Outside(
+            tmp_path,
+            host,
+            await stack.enter_async_context(GitLabDouble()),
+            await stack.enter_async_context(IssuerDouble()),
+            await stack.enter_async_context(ClusterApi(cluster)),
+        )
+
+
+def flux_objects() -> dict[Any, Any]:
+    objects = flux("success")
+    return {ref: {key: value for key, value in obj.items() if key != "status"} for ref, obj in objects.items()}
+
+
+def granted() -> set[Asked]:
+    """What DAG needs for the target, as the double names rights."""
+    rights = needed(TARGET, places_of(TARGET, flux_objects()), kick=True, logs=True)
+    return {Asked(one.verb, one.resource.group, one.plural, one.namespace) for one in rights}
+
+
+async def test_everything_in_order_is_fine_row_by_row(outside: Outside) -> None:
+    outside.cluster.access.grant(granted())
+    rows = await outside.rows()
+    assert [row.remedy for row in rows.values()] == [""] * len(rows)
+    assert list(rows) == [
+        ("registry", str(outside.directory / "dag.yaml")),
+        ("provider gitlab", "job tokens"),
+        ("provider gitlab", "signing keys"),
+        ("provider ci", "signing keys"),
+        ("iac live", "read"),
+        ("iac live", "branch"),
+        ("iac live", "push"),
+        ("cluster prod", "answer"),
+        ("cluster prod", "flux default/podinfo"),
+        ("cluster prod", "rights to watch"),
+        ("cluster prod", "rights to kick"),
+        ("cluster prod", "rights to explain failures"),
+    ]
+    told = rows["cluster prod", "flux default/podinfo"].told
+    assert told == "HelmRelease default/podinfo, HelmChart flux-system/default-podinfo, GitRepository flux-system/iac"
+
+
+async def test_nothing_is_changed_by_a_check(outside: Outside) -> None:
+    tip, head = outside.host.repository("iac").tip(), outside.cluster.history.head
+    assert (await outside.rows())["iac live", "push"].told == PUSHABLE
+    assert outside.host.repository("iac").tip() == tip
+    assert outside.cluster.history.head == head
+    assert {asked.verb for asked in outside.cluster.access.asked} == {"list"}
+
+
+async def test_a_wrong_password_of_git_says_where_to_mend_it(outside: Outside) -> None:
+    (outside.directory / "wrong").write_text(WRONG)
+    row = await outside.wrong(lambda all_: https(all_).update(password={"file": "wrong"}))
+    assert (row.subject, row.question) == ("iac live", "read")
+    assert "refused DAG's credentials" in row.told
+    assert "credentials" in row.remedy
+
+
+async def test_a_password_that_may_only_read_is_told_apart(outside: Outside) -> None:
+    config = outside.directory / "git" / "iac.git" / "config"
+    config.write_text(config.read_text() + "[http]\n\treceivepack = false\n")
+    row = await outside.wrong()
+    assert (row.subject, row.question) == ("iac live", "push")
+    assert "right to push" in row.remedy
+
+
+async def test_a_missing_branch_is_named_with_those_there_are(outside: Outside) -> None:
+    row = await outside.wrong(lambda all_: all_["iac"]["live"].update(branch="stable"))
+    assert (row.question, row.told) == ("branch", "there is no branch stable; there is main")
+    assert "create stable" in row.remedy
+
+
+async def test_a_wrong_cluster_token_says_to_renew_it(outside: Outside) -> None:
+    (outside.directory / "wrong").write_text(WRONG)
+    row = await outside.wrong(lambda all_: all_["clusters"]["prod"].update(token={"file": "wrong"}))
+    assert (row.subject, row.question) == ("cluster prod", "answer")
+    assert "does not accept our credentials" in row.told
+    assert "token" in row.remedy
+
+
+async def test_each_missing_right_is_named_and_the_command_that_grants_it(outside: Outside) -> None:
+    for right in sorted(granted()):
+        outside.cluster.access.grant(granted() - {right})
+        named = f"{right.verb} {right.resource.partition('/')[0]}"
+        wrong = [row for row in (await outside.rows()).values() if not row.fine]
+        rights = [row for row in wrong if row.question.startswith("rights to ")]
+        assert [named in row.told and right.namespace in row.told for row in rights] == [True], right
+        assert "dag rbac prod" in rights[0].remedy
+
+
+async def test_a_cluster_without_access_reviews_has_its_lists_tried(outside: Outside) -> None:
+    outside.cluster.access.grant(granted() - {Asked("list", "", "events", "default")})
+    unknown = Fault(action="respond", verb="create", resource="selfsubjectaccessreviews", status=404, times=0)
+    outside.cluster.faults.add(unknown)
+    rows = await outside.rows()
+    assert "the others cannot be tried" in rows["cluster prod", "rights to watch"].told
+    assert "list events in namespace default" in rows["cluster prod", "rights to explain failures"].told
+
+
+async def test_what_the_registry_forbids_needs_no_right(outside: Outside) -> None:
+    rows = await outside.rows(lambda all_: all_["clusters"]["prod"].update(kick=False, logs=False))
+    assert ("cluster prod", "rights to kick") not in rows
+
+
+async def test_a_target_that_is_not_there_is_named(outside: Outside) -> None:
+    outside.cluster.delete(GIT_REPOSITORIES, "flux-system", "iac")
+    row = await outside.wrong()
+    assert row.told == "there is no GitRepository flux-system/iac"
+    assert "correct the target" in row.remedy
+
+
+async def test_a_workload_may_still_be_missing_before_the_first_deployment(outside: Outside) -> None:
+    def change(registry: dict[str, Any]) -> None:
+        targets = registry["apps"][0]["environments"][0]["targets"]
+        targets.append({"kind": "workload", "cluster": "prod", "namespace": "default", "name": "job/migrate"})
+
+    row = (await outside.rows(change))["cluster prod", "workload default/job/migrate"]
+    assert row.fine
+    assert row.told == "Job default/migrate is not there yet: the first deployment brings it"
+
+
+@pytest.mark.parametrize(("name", "questions"), [("gitlab", ["job tokens", "signing keys"]), ("ci", ["signing keys"])])
+async def test_a_provider_that_is_down_is_named(outside: Outside, name: str, questions: list[str]) -> None:
+    rows = await outside.rows(lambda all_: all_["providers"][name].update(url=NOBODY))
+    wrong = [row for row in rows.values() if not row.fine]
+    assert [(row.subject, row.question) for row in wrong] == [(f"provider {name}", one) for one in questions]
+    assert all("no connection" in row.told and "bring the provider back" in row.remedy for row in wrong)
+
+
+async def test_a_url_that_leads_to_something_else_is_no_provider(outside: Outside) -> None:
+    rows = await outside.rows(lambda all_: all_["providers"]["gitlab"].update(url=outside.host.base_url))
+    assert "is no GitLab" in rows["provider gitlab", "job tokens"].told
+    assert not rows["provider gitlab", "job tokens"].fine
+
+
+async def test_a_missing_secret_file_is_named_and_its_entry_not_tried(outside: Outside) -> None:
+    row = await outside.wrong(lambda all_: https(all_).update(password={"file": "nowhere"}))
+    assert (row.subject, row.question) == ("iac live", "credentials.https.password")
+    assert "nowhere" in row.told
+    assert "put it there" in row.remedy
+
+
+async def test_a_ca_file_that_cannot_be_read_is_named(outside: Outside) -> None:
+    row = await outside.wrong(lambda all_: all_["clusters"]["prod"].update(ca={"file": "nowhere.pem"}))
+    assert (row.subject, row.question) == ("cluster prod", "ca")
+
+
+async def test_a_silent_cluster_takes_no_longer_than_it_may(outside: Outside) -> None:
+    outside.cluster.faults.add(Fault(action="slow", resource="helmreleases", seconds=60, times=0))
+    rows = await outside.rows(seconds=1)
+    assert rows["cluster prod", "flux default/podinfo"].told == "no answer within 1 s"
+
+
+async def test_a_problem_in_the_registry_is_a_row_with_its_place(outside: Outside) -> None:
+    rows = await outside.rows(lambda all_: all_["providers"].update(odd={"kind": "gitlab"}))
+    row = next(row for row in rows.values() if not row.fine)
+    assert row.question.startswith("dag.yaml:")
+    assert "providers.odd" in row.told
+
+
+async def test_the_exit_code_says_whether_all_is_fine(outside: Outside) -> None:
+    path = str(outside.write())
+    code, out = await run("check", "--registry", path, "--json")
+    assert (code, {json.loads(line)["fine"] for line in out.splitlines()}) == (0, {True})
+    outside.write(lambda all_: all_["iac"]["live"].update(branch="stable"))
+    code, out = await run("check", "--registry", path)
+    assert (code, "✗" in out, "there is no branch stable" in out, "1 of 12 is not fine" in out) == (1, True, True, True)
+    assert (await run("check", "--registry", f"{path}.nowhere"))[0] == 2
+
+
+def https(registry: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = registry["iac"]["live"]["credentials"]["https"]
+    return found
+
+
+async def run(*arguments: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(str(DAG), *arguments, stdout=-1, stderr=-1)
+    out, _ = await process.communicate()
+    return process.returncode, out.decode()
