@@ -12,8 +12,6 @@ from typing import Any
 import msgspec
 import yaml
 from examples import PUSHED, REQUESTED, fresh_id, new, requested
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dag_common.bus.local import LocalBus
 from dag_common.contracts.events import ChartPushed, DeploymentId, PushStarted, RolloutTarget
@@ -29,21 +27,8 @@ from dag_monitor.settings import Settings
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.resources import Object
 from dag_sandbox.cluster.serving import ClusterApi
-from dag_sandbox.serving import serve
 
 CLUSTER = "prod"
-SAID = "panic: no database"
-
-
-class Logging:
-    """The cluster's API, with one line in the log of every container."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        logs = scope["type"] == "http" and scope["path"].endswith("/log")
-        await (PlainTextResponse(SAID) if logs else self._app)(scope, receive, send)
 
 
 @dataclass
@@ -117,9 +102,9 @@ class MonitorWorld:
 @asynccontextmanager
 async def monitor_world(database: Database, directory: Path, **cluster: Any) -> AsyncIterator[MonitorWorld]:
     """The world; keywords go into the cluster's entry in the registry."""
-    async with ClusterApi(ClusterDouble(CLUSTER)) as api, serve(Logging(api.app)) as url:
+    async with ClusterApi(ClusterDouble(CLUSTER)) as api:
         (directory / "token").write_text(api.token)
-        entry = {"server": url, "token": {"file": "token"}, **cluster}
+        entry = {"server": api.url, "token": {"file": "token"}, **cluster}
         (directory / "dag.yaml").write_text(yaml.safe_dump({"clusters": {CLUSTER: entry}}))
         registry = RegistryFile(directory / "dag.yaml")
         await registry.start()

@@ -20,6 +20,8 @@ from dag_monitor.cluster.pace import Pace
 from dag_monitor.cluster.reader import Reader
 from dag_monitor.cluster.readings import Readings
 from dag_monitor.cluster.reflectors import Reflectors
+from dag_monitor.cluster.resources import WORKLOADS
+from dag_monitor.cluster.rights import Places, Purpose, needed
 from dag_monitor.cluster.window import Window, Windows
 from dag_monitor.domain.helm import assess
 from dag_monitor.domain.sighting import Sighting, Unseen
@@ -137,6 +139,19 @@ async def test_an_upgrade_is_followed_and_read_only_when_helm_is_done(scene: Sce
         scene.helm(3, "1.2.2", "superseded")
         scene.helm(4, "1.2.3", "deployed", "Upgrade complete")
         await looking.until(succeeded)
+
+
+async def test_a_release_asks_for_the_rights_in_the_table_and_no_others(scene: Scene) -> None:
+    named = [{"kind": kind, "apiVersion": resource.api_version, "metadata": {"name": "one"}}
+             for kind, resource in WORKLOADS.items()]  # fmt: skip
+    scene.upgraded(objects=tuple(named))
+    places = Places(workloads=frozenset({"default"}))
+    rights = needed(TARGET, places, kick=True, logs=True)
+    wanted = {(one.verb, one.resource.group, one.plural, one.namespace)
+              for one, purpose in rights.items() if purpose is Purpose.WATCH}  # fmt: skip
+    async with scene.open() as looking:
+        await looking.says("does not exist")
+        await until(lambda: scene.cluster.access.asked == wanted)
 
 
 async def test_a_rollback_is_a_failure_with_its_cause(scene: Scene) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flux_objects import merged
-from monitor_world import CLUSTER, SAID, MonitorWorld, monitor_world
+from monitor_world import CLUSTER, MonitorWorld, monitor_world
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.domain.deployment import Deployment
@@ -26,7 +26,8 @@ EXCEEDED = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlin
 CRASHING = {"name": "web", "image": "shop:9", "restartCount": 4, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
             "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}  # fmt: skip
 CRASH = 'Pod web-2-a: container "web" keeps crashing (exit code 1, 4 restarts)'
-WORDS = f"  web: {SAID.strip()}"
+SAID = "panic: no database"
+WORDS = f"  web: {SAID}"
 JUDGED = "podinfo 1.2.3 in Deployment shop/web: It exceeded its progress deadline. timed out."
 
 
@@ -60,7 +61,9 @@ def failing(world: MonitorWorld, *, helm: bool = False) -> None:
     old = put(world, REPLICA_SETS, "web-1", web, metadata=revision(1))
     new = put(world, REPLICA_SETS, "web-2", web, metadata=revision(2))
     put(world, PODS, "web-1-a", old, status={"containerStatuses": [{"name": "web", "ready": True}]})
-    put(world, PODS, "web-2-a", new, status={"phase": "Running", "containerStatuses": [CRASHING]})
+    crashed = {"phase": "Running", "containerStatuses": [CRASHING]}
+    pod = put(world, PODS, "web-2-a", new, spec={"containers": [{"name": "web"}]}, status=crashed)
+    world.cluster.logs.begin(pod, "web", SAID)
 
 
 def forbid(world: MonitorWorld, verb: str, resource: str) -> None:
