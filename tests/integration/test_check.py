@@ -16,6 +16,7 @@ import yaml
 from flux_objects import CHART, RELEASE, REPOSITORY, flux
 
 from dag_common.contracts.events import RolloutTarget
+from dag_common.registry.file import read_registry
 from dag_monitor.cluster.rights import needed, places_of
 from dag_sandbox.cluster.access import Asked
 from dag_sandbox.cluster.double import ClusterDouble
@@ -26,6 +27,7 @@ from dag_sandbox.githost import GitHost
 from dag_sandbox.gitlab import GitLabDouble
 from dag_sandbox.oidc_issuer import IssuerDouble
 from dag_standalone.check import check_registry
+from dag_standalone.check_cluster import check_cluster
 from dag_standalone.check_findings import Finding
 from dag_standalone.check_git import PUSHABLE
 
@@ -182,10 +184,11 @@ async def test_a_wrong_cluster_token_says_to_renew_it(outside: Outside) -> None:
 
 
 async def test_each_missing_right_is_named_and_the_command_that_grants_it(outside: Outside) -> None:
+    cluster = read_registry(outside.write()).cluster("prod")
     for right in sorted(granted()):
         outside.cluster.access.grant(granted() - {right})
         named = f"{right.verb} {right.resource.partition('/')[0]}"
-        wrong = [row for row in (await outside.rows()).values() if not row.fine]
+        wrong = [row for row in await check_cluster("prod", cluster, [TARGET], 10) if not row.fine]
         rights = [row for row in wrong if row.question.startswith("rights to ")]
         assert [named in row.told and right.namespace in row.told for row in rights] == [True], right
         assert "dag rbac prod" in rights[0].remedy
@@ -269,6 +272,24 @@ async def test_the_exit_code_says_whether_all_is_fine(outside: Outside) -> None:
     code, out = await run("check", "--registry", path)
     assert (code, "✗" in out, "there is no branch stable" in out, "1 of 12 is not fine" in out) == (1, True, True, True)
     assert (await run("check", "--registry", f"{path}.nowhere"))[0] == 2
+
+
+async def test_the_rights_are_printed_as_yaml_and_what_was_left_out_beside_it(outside: Outside) -> None:
+    path = str(outside.write(lambda all_: all_["providers"].update(odd={"kind": "gitlab"})))
+    code, out = await run("rbac", "prod", "--registry", path, "--account", "ops/watcher")
+    account, *roles = yaml.safe_load_all(out)
+    assert (code, account["metadata"]) == (0, {"name": "watcher", "namespace": "ops"})
+    assert {role["kind"] for role in roles} == {"Role", "RoleBinding"}
+    outside.cluster.access.apply(out)
+    assert outside.cluster.access.granted == granted()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("elsewhere", "--registry", "{}"), ("prod", "--registry", "{}", "--account", "x"), ()]
+)
+async def test_a_wrong_call_for_rights_prints_no_manifests(outside: Outside, arguments: tuple[str, ...]) -> None:
+    path = str(outside.write())
+    assert await run("rbac", *(each.format(path) for each in arguments)) == (2, "")
 
 
 def https(registry: dict[str, Any]) -> dict[str, Any]:

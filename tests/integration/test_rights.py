@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 from conditions import until
+from examples import REQUESTED
 from flux_objects import merged
-from monitor_world import CLUSTER, MonitorWorld, monitor_world
+from monitor_world import CLUSTER, MonitorWorld, application, monitor_world
 
 from dag_common.contracts.events import DeploymentId, RolloutTarget
 from dag_common.domain.deployment import Status
@@ -25,6 +26,7 @@ from dag_monitor.cluster.rights import Places, Purpose, Right, needed
 from dag_monitor.domain.expectation import Object, Ref
 from dag_sandbox.cluster.access import Asked
 from dag_sandbox.cluster.resources import (
+    APPLICATIONS,
     DAEMON_SETS,
     DEPLOYMENTS,
     GIT_REPOSITORIES,
@@ -38,6 +40,7 @@ from dag_standalone.rbac import Elsewhere, Holder, manifests
 
 WORKLOAD = RolloutTarget(kind="workload", cluster=CLUSTER, namespace="shop", name="web", timeout_seconds=60)
 FLUX = RolloutTarget(kind="flux", cluster=CLUSTER, namespace="default", name="podinfo", timeout_seconds=600)
+ARGO = RolloutTarget(kind="argocd", cluster=CLUSTER, namespace="argocd", name="podinfo", timeout_seconds=600)
 PLACES = Places(sources=frozenset({"flux-system"}), workloads=frozenset({"default"}))
 SAID = "panic: no database"
 LABELS = {"app": "web"}
@@ -216,6 +219,18 @@ async def test_a_kick_that_is_not_permitted_names_the_right(flux: FluxWorld) -> 
     deployment_id = await flux.push()
     async with flux.world.monitor():
         await flux.world.progress(deployment_id, f"DAG lacks the right to {right}")
+
+
+async def test_a_rollout_by_argo_cd_needs_the_rights_to_watch_and_kick_and_no_other(
+    database: Database, tmp_path: Path
+) -> None:
+    async with permitted(database, tmp_path, ARGO) as world:
+        world.cluster.create(APPLICATIONS, application(REQUESTED.iac.url, "b" * 40))
+        await world.push(ARGO)
+        wanted = {asked(right) for right in of(ARGO, Purpose.WATCH, Purpose.KICK)}
+        async with world.monitor():
+            await until(lambda: len(world.cluster.access.asked) >= len(wanted))
+        assert world.cluster.access.asked == wanted == world.cluster.access.granted
 
 
 async def explained(world: MonitorWorld) -> str:
