@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from dag_client.call import Given, complete, server_address
+from dag_client.call import Given, complete, complete_for, server_address
 from dag_client.ci import detect
 from dag_client.errors import Misused
+from dag_client.id_tokens import IdTokens
 
 GITLAB = {
     "GITLAB_CI": "true",
@@ -29,10 +30,18 @@ def test_a_gitlab_job_is_detected() -> None:
     assert call.server == "https://dag.example.com"
 
 
-def test_a_github_run_is_detected_and_its_own_token_comes_first() -> None:
-    assert complete(Given(server="http://dag"), GITHUB).job_token == "runtime-planted"
-    call = complete(Given(server="http://dag"), {**GITHUB, "GITHUB_TOKEN": "ghs-planted"})
+def test_the_classic_commands_detect_a_github_run_and_its_own_token_comes_first() -> None:
+    given = Given(server="http://dag")
+    assert complete_for(detect(GITHUB), given).job_token == "runtime-planted"
+    call = complete_for(detect({**GITHUB, "GITHUB_TOKEN": "ghs-planted"}), given)
     assert (call.repo, call.job_id, call.job_token) == ("https://code.example.com/shop/web", "99", "ghs-planted")
+
+
+def test_a_github_run_that_may_ask_for_id_tokens_uses_no_other() -> None:
+    asking = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://ask", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "planted"}
+    call = complete(Given(server="https://dag.example.com/"), GITHUB | asking)
+    assert (call.job_token, call.id_tokens) == ("", IdTokens("https://ask", "planted", "https://dag.example.com"))
+    assert "planted" not in repr(call)
 
 
 def test_what_is_given_comes_before_what_is_detected() -> None:

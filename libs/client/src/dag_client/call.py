@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urlsplit
 
-from dag_client.ci import detect
+import httpx
+
+from dag_client.ci import TO_LET_GITHUB_ASK, Job, detect, with_id_token
 from dag_client.errors import Misused
+from dag_client.id_tokens import IdTokens
 
 DEFAULT_TIMEOUT_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Whom to ask and as whom. `timeout` is in seconds."""
+    """Whom to ask and as whom, by a token or by those that `id_tokens` gives. `timeout` is in seconds."""
 
     server: str
     repo: str
@@ -22,6 +26,7 @@ class Call:
     job_token: str = field(repr=False)
     environment: str
     timeout: float
+    id_tokens: IdTokens | None = None
 
     def fields(self) -> dict[str, str]:
         """The request's fields that every POST shares."""
@@ -36,16 +41,34 @@ class Proof:
     secret: str = field(repr=False)
     fields: Mapping[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] | None = field(default=None, repr=False)
+    id_tokens: IdTokens | None = None
 
     @classmethod
     def of_job(cls, call: Call) -> Proof:
         """The job that calls."""
-        return cls(call.job_token, fields=call.fields())
+        return cls(call.job_token, fields=call.fields(), id_tokens=call.id_tokens)
 
     @classmethod
     def of_operator(cls, token: str) -> Proof:
         """Whoever holds an operator's token."""
         return cls(token, headers={"Authorization": f"Bearer {token}"})
+
+    @classmethod
+    def of_nobody(cls) -> Proof:
+        """For what everybody may ask."""
+        return cls("")
+
+    async def fresh(self, http: httpx.AsyncClient) -> Proof:
+        """The proof for one attempt: a new ID token each, for they live minutes and a gateway may take each once."""
+        if self.id_tokens is None:
+            return self
+        token = await self.id_tokens.take(http)
+        return replace(self, secret=token, fields={**(self.fields or {}), "jobToken": token})
+
+    def signed(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The form or JSON object of a request with the proof's fields in it."""
+        fields = self.fields or {}
+        return {kind: {**part, **fields} if kind in ("data", "json") else part for kind, part in body.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +81,19 @@ class Given:
     job_token: str = field(default="", repr=False)
     environment: str = ""
     timeout: float = DEFAULT_TIMEOUT_SECONDS
+    audience: str = ""
 
 
 def complete(given: Given, environ: Mapping[str, str]) -> Call:
-    """Fill what is empty from the CI job; raises `Misused` that names everything still missing."""
-    job = detect(environ)
+    """Fill what is empty from the CI job, whose ID token comes before its other tokens.
+
+    Raises `Misused` that names everything still missing.
+    """
+    return complete_for(with_id_token(detect(environ), environ), given)
+
+
+def complete_for(job: Job, given: Given) -> Call:
+    """Fill what is empty from a job; raises `Misused` that names everything still missing."""
     call = Call(
         server=server_address(given.server) if given.server else "",
         repo=given.repo or job.repo,
@@ -71,19 +102,30 @@ def complete(given: Given, environ: Mapping[str, str]) -> Call:
         environment=given.environment,
         timeout=given.timeout,
     )
+    if not call.job_token and job.asks_at:
+        call = replace(call, id_tokens=IdTokens(job.asks_at, job.asks_with, given.audience or call.server))
     missing = [f"{flag} ({name})" for flag, name, value in _needed(call) if not value.strip()]
     if missing:
-        where = "" if job.system else ". This is no GitLab or GitHub job, so nothing could be detected"
-        raise Misused(f"Missing: {', '.join(missing)}{where}. Give the flag, or set the variable in brackets.")
+        raise Misused(f"Missing: {', '.join(missing)}.{_advice(job, call)}")
     return call
 
 
+def _advice(job: Job, call: Call) -> str:
+    how = " Give the flag, or set the variable in brackets."
+    if not job.system:
+        return f" This is no GitLab or GitHub job, so nothing could be detected.{how}"
+    if job.system == "github" and not (call.job_token or call.id_tokens):
+        return f"{how} A GitHub job proves itself by an ID token; {TO_LET_GITHUB_ASK}"
+    return how
+
+
 def _needed(call: Call) -> tuple[tuple[str, str, str], ...]:
+    token = call.job_token or ("on demand" if call.id_tokens else "")
     return (
         ("--server", "DAG_SERVER_URL", call.server),
         ("--repo", "DAG_REPO_URL", call.repo),
         ("--job-id", "DAG_JOB_ID", call.job_id),
-        ("--job-token", "DAG_JOB_TOKEN", call.job_token),
+        ("--job-token", "DAG_JOB_TOKEN", token),
     )
 
 

@@ -7,18 +7,27 @@ GitLab: docs.gitlab.com `ci/variables/predefined_variables`. GitHub: docs.github
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+TO_LET_GITHUB_ASK = """to let it ask for one, add to the workflow's job:
+permissions:
+  id-token: write"""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What was detected; an empty field was not. `system` is `gitlab`, `github` or empty."""
+    """What was detected; an empty field was not. `system` is `gitlab`, `github` or empty.
+
+    `asks_at` and `asks_with` are the address and the right to ask for ID tokens.
+    """
 
     system: str = ""
     repo: str = ""
     id: str = ""
     token: str = field(default="", repr=False)
     version: str = ""
+    asks_at: str = ""
+    asks_with: str = field(default="", repr=False)
 
 
 def detect(environ: Mapping[str, str]) -> Job:
@@ -28,6 +37,21 @@ def detect(environ: Mapping[str, str]) -> Job:
     if environ.get("GITHUB_ACTIONS"):
         return _github(environ)
     return Job()
+
+
+def with_id_token(job: Job, environ: Mapping[str, str]) -> Job:
+    """The job as it proves itself best: on GitLab by DAG_ID_TOKEN if its `id_tokens` has it, on GitHub by asking.
+
+    GitHub's own tokens do not say which run they belong to, so none of them is a proof.
+    """
+    if job.system == "gitlab":
+        return replace(job, token=environ.get("DAG_ID_TOKEN") or job.token)
+    if job.system == "github":
+        right = environ.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
+        return replace(
+            job, token="", asks_at=environ.get("ACTIONS_ID_TOKEN_REQUEST_URL", "") if right else "", asks_with=right
+        )
+    return job
 
 
 def _gitlab(environ: Mapping[str, str]) -> Job:

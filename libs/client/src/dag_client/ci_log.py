@@ -6,6 +6,7 @@ GitHub: docs.github.com `actions/reference/workflows-and-actions/workflow-comman
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +31,8 @@ def _marks(system: str, title: str) -> tuple[str, str]:
     if system == "gitlab":
         seconds = int(now().timestamp())
         return (
-            f"\x1b[0Ksection_start:{seconds}:dag_deploy\r\x1b[0K{title}",
-            "\x1b[0Ksection_end:{seconds}:dag_deploy\r\x1b[0K",
+            f"\x1b[0Ksection_start:{seconds}:dag_deploy_{seconds}\r\x1b[0K{title}",
+            f"\x1b[0Ksection_end:{{seconds}}:dag_deploy_{seconds}\r\x1b[0K",
         )
     return (f"::group::{title}", "::endgroup::") if system == "github" else ("", "")
 
@@ -46,6 +47,11 @@ def report(environ: Mapping[str, str], headline: str, message: str, *, failed: b
     if summary:
         with Path(summary).open("a", encoding="utf-8") as page:
             page.write(f"### {'❌' if failed else '✅'} {headline}\n\n{_fenced(message)}\n")
+
+
+def inert(environ: Mapping[str, str], text: str) -> str:
+    """Text of others for a GitHub log, in which a line that begins with two colons would be a command."""
+    return re.sub(r"(?m)^(?=\s*::)", "> ", text) if detect(environ).system == "github" else text
 
 
 def _fenced(message: str) -> str:

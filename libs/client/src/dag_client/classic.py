@@ -11,12 +11,16 @@ import typer
 
 from dag_client import command, session
 from dag_client import options as flag
-from dag_client.call import Given, complete
+from dag_client.answers import Refusal
+from dag_client.call import Call, Given, complete_for
+from dag_client.ci import TO_LET_GITHUB_ASK, detect
 from dag_client.errors import ClientError, Misused
-from dag_client.gateway import Refusal
 from dag_client.overrides import Overrides
 from dag_client.packing import read_chart
 from dag_client.views import Lines
+
+GITHUB_ADVICE = f"""GITHUB_TOKEN does not say which run it belongs to, so DAG does not take it.
+Call `dag` instead, which proves the job by an ID token; {TO_LET_GITHUB_ASK}"""
 
 
 def deploy(  # noqa: PLR0913 - typer reads the flags from the signature
@@ -36,12 +40,39 @@ def deploy(  # noqa: PLR0913 - typer reads the flags from the signature
     include_all_files: flag.IncludeAll = False,
 ) -> None:
     """Deploy a chart folder or .tgz and wait for its end (dag deploy does the same and more)."""
-    call = complete(Given(server, repo, job_id, job_token, environment, timeout), os.environ)
+    call = _call(Given(server, repo, job_id, job_token, environment, timeout))
     if not deploy_version.strip():
         raise Misused("Missing: --deploy-version (DAG_DEPLOY_VERSION).")
     overrides = Overrides(values_file or (), set_string or (), set_json or (), set_file or ())
     content = read_chart(chart, overrides, include_all=include_all_files)
     command.run(session.deploy(call, deploy_version, content, Lines()))
+
+
+def get_chart(  # noqa: PLR0913 - typer reads the flags from the signature
+    output: flag.Output,
+    *,
+    server: flag.Server = "",
+    repo: flag.Repo = "",
+    job_id: flag.JobId = "",
+    job_token: flag.JobToken = "",
+    environment: flag.Environment = "",
+    timeout: flag.Timeout = flag.TIMEOUT,
+) -> None:
+    """Write the chart that is deployed now, as a .tgz."""
+    command.write_chart(_call(Given(server, repo, job_id, job_token, environment, timeout)), output)
+
+
+def get_values(  # noqa: PLR0913 - typer reads the flags from the signature
+    *,
+    server: flag.Server = "",
+    repo: flag.Repo = "",
+    job_id: flag.JobId = "",
+    job_token: flag.JobToken = "",
+    environment: flag.Environment = "",
+    timeout: flag.Timeout = flag.TIMEOUT,
+) -> None:
+    """Print the values that are deployed now, as JSON."""
+    command.print_values(_call(Given(server, repo, job_id, job_token, environment, timeout)))
 
 
 def deploy_main() -> None:
@@ -51,12 +82,16 @@ def deploy_main() -> None:
 
 def get_chart_main() -> None:
     """Entry point of `dag-get-chart`."""
-    _main("dag-get-chart", command.get_chart)
+    _main("dag-get-chart", get_chart)
 
 
 def get_values_main() -> None:
     """Entry point of `dag-get-values`."""
-    _main("dag-get-values", command.get_values)
+    _main("dag-get-values", get_values)
+
+
+def _call(given: Given) -> Call:
+    return complete_for(detect(os.environ), given)
 
 
 def _main(name: str, function: Callable[..., Any]) -> None:
@@ -66,5 +101,9 @@ def _main(name: str, function: Callable[..., Any]) -> None:
 
 
 def _told(error: ClientError) -> str:
-    """A refusal as the earlier clients printed it: with the answer's body as it came."""
-    return f"{error.what} failed ({error.status}): {error.body}" if isinstance(error, Refusal) else str(error)
+    """A refusal as the earlier clients printed it, with the answer's body as it came; and what it means on GitHub."""
+    if not isinstance(error, Refusal):
+        return str(error)
+    told = f"{error.what} failed ({error.status}): {error.body}"
+    unproven = error.status == 401 and detect(os.environ).system == "github"  # noqa: PLR2004 - Unauthorized
+    return f"{told}\n{GITHUB_ADVICE}" if unproven else told

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -54,6 +55,7 @@ def deploy(  # noqa: PLR0913 - typer reads the flags from the signature
     environment: flag.Environment = "",
     deploy_version: flag.DeployVersion = "",
     timeout: flag.Timeout = flag.TIMEOUT,
+    audience: flag.Audience = "",
     values_file: flag.ValuesFile = None,
     set_string: flag.SetString = None,
     set_json: flag.SetJson = None,
@@ -72,7 +74,7 @@ rollout. In CI the version defaults to the tag or commit.
       [bold]dag deploy ./chart --set image.tag=1.4.2 --set-json replicas=3[/]
       [bold]dag deploy ./chart --dry-run[/]
     """
-    call = complete(Given(server, repo, job_id, job_token, environment, timeout), os.environ)
+    call = complete(Given(server, repo, job_id, job_token, environment, timeout, audience), os.environ)
     version = deploy_version or detect(os.environ).version
     if not version:
         raise Misused("Missing: --deploy-version (DAG_DEPLOY_VERSION).")
@@ -100,11 +102,11 @@ def _deploy(call: Call, version: str, content: bytes, view: View) -> None:
     shown = ci_log.section(os.environ, headline) if isinstance(view, Lines) else nullcontext()
     try:
         with shown:
-            run(session.deploy(call, version, content, view))
+            result = run(session.deploy(call, version, content, view))
     except ClientError as error:
         _report(view, f"{headline}: not deployed", str(error), failed=True)
         raise
-    _report(view, f"{headline}: deployed", "The rollout ended well.", failed=False)
+    _report(view, f"{headline}: deployed", str(result["message"]), failed=False)
 
 
 def _report(view: View, headline: str, message: str, *, failed: bool) -> None:
@@ -122,9 +124,14 @@ def get_chart(  # noqa: PLR0913 - typer reads the flags from the signature
     job_token: flag.JobToken = "",
     environment: flag.Environment = "",
     timeout: flag.Timeout = flag.TIMEOUT,
+    audience: flag.Audience = "",
 ) -> None:
     """Write the chart that is deployed now, as a .tgz."""
-    call = complete(Given(server, repo, job_id, job_token, environment, timeout), os.environ)
+    write_chart(complete(Given(server, repo, job_id, job_token, environment, timeout, audience), os.environ), output)
+
+
+def write_chart(call: Call, output: Path) -> None:
+    """Get the deployed chart into a file; `-` is stdout."""
     content = run(session.get_chart(call))
     if str(output) == "-":
         sys.stdout.buffer.write(content)
@@ -145,9 +152,14 @@ def get_values(  # noqa: PLR0913 - typer reads the flags from the signature
     job_token: flag.JobToken = "",
     environment: flag.Environment = "",
     timeout: flag.Timeout = flag.TIMEOUT,
+    audience: flag.Audience = "",
 ) -> None:
     """Print the values that are deployed now, as JSON."""
-    call = complete(Given(server, repo, job_id, job_token, environment, timeout), os.environ)
+    print_values(complete(Given(server, repo, job_id, job_token, environment, timeout, audience), os.environ))
+
+
+def print_values(call: Call) -> None:
+    """Get the deployed values onto stdout."""
     typer.echo(json.dumps(run(session.get_values(call)), indent=2, ensure_ascii=False))
 
 
@@ -180,6 +192,7 @@ def cancel(  # noqa: PLR0913 - typer reads the flags from the signature
     repo: flag.Repo = "",
     job_id: flag.JobId = "",
     job_token: flag.JobToken = "",
+    audience: flag.Audience = "",
     operator_token: flag.OperatorToken = "",
     as_json: flag.Json = False,
 ) -> None:
@@ -191,7 +204,7 @@ accepted, 4 still open because a push is under way.
     if operator_token:
         address, proof = _address(server), Proof.of_operator(operator_token)
     else:
-        call = complete(Given(server, repo, job_id, job_token), os.environ)
+        call = complete(Given(server, repo, job_id, job_token, audience=audience), os.environ)
         address, proof = call.server, Proof.of_job(call)
     answer = run(session.cancel(address, deployment_id, proof))
     typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else printable(str(answer.get("message", ""))))
@@ -235,7 +248,7 @@ def guarded(command: typer.Typer, *, told: Callable[[ClientError], str] = str) -
     try:
         command()
     except ClientError as error:
-        typer.echo(told(error), err=True)
+        typer.echo(ci_log.inert(os.environ, told(error)), err=True)
         return error.exit_code
     except KeyboardInterrupt:
         typer.echo("Stopped waiting; a deployment that was accepted goes on.", err=True)

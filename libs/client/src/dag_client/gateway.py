@@ -13,24 +13,13 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import EventSource, SSEError
 
+from dag_client.answers import LATER, Refusal, Unreachable, wait_after, why
 from dag_client.call import Call, Proof
-from dag_client.clock import monotonic, pause
+from dag_client.clock import monotonic
 from dag_client.errors import ClientError, Failed, NotAccepted
 
 PATIENCE_SECONDS = 30.0
 """How long a request that got no proper answer is repeated: a gateway that restarts is back within this."""
-
-_LATER = frozenset({429, 502, 503, 504})
-
-
-class Refusal(NotAccepted):
-    """An answer that is not 2xx. `status` and `body` are as the gateway sent them, without the job's token."""
-
-    def __init__(self, what: str, status: int, body: str) -> None:
-        super().__init__(f"{what} failed ({status}): {_detail(body)}")
-        self.what = what
-        self.status = status
-        self.body = body
 
 
 class Interrupted(ClientError):
@@ -54,6 +43,7 @@ class Gateway:
         self._http = http
         self._server = server
         self._notice = notice
+        self._secrets: set[str] = set()
 
     async def deploy(self, call: Call, version: str, chart: bytes) -> str:
         """Submit a chart; the deployment's id. Safe to repeat: the same job, version and chart are one deployment."""
@@ -79,18 +69,16 @@ class Gateway:
 
     async def _submit(self, what: str, call: Call, version: str, chart: bytes, **more: str) -> httpx.Response:
         files = {"chart": ("chart.tgz", chart, "application/gzip")}
-        return await self._post(
-            what, "/api/deploy", call, data=call.fields() | {"version": version} | more, files=files
-        )
+        return await self._post(what, "/api/deploy", call, data={"version": version, **more}, files=files)
 
     async def chart(self, call: Call) -> bytes:
         """The currently deployed chart as a .tgz."""
-        answer = await self._post("Get chart", "/api/get/chart", call, json=call.fields())
+        answer = await self._post("Get chart", "/api/get/chart", call, json={})
         return answer.content
 
     async def values(self, call: Call) -> Any:
         """The currently deployed values.yaml as JSON."""
-        answer = await self._post("Get values", "/api/get/values", call, json=call.fields())
+        answer = await self._post("Get values", "/api/get/values", call, json={})
         try:
             return answer.json()
         except ValueError as error:
@@ -98,7 +86,7 @@ class Gateway:
 
     async def deployment(self, deployment_id: str) -> dict[str, Any]:
         """Everything the gateway tells about one deployment."""
-        answer = await self._ask("Get deployment", "GET", _path(deployment_id), "")
+        answer = await self._ask("Get deployment", "GET", _path(deployment_id), Proof.of_nobody())
         try:
             return dict(answer.json())
         except (ValueError, TypeError) as error:
@@ -111,7 +99,8 @@ class Gateway:
         """
         path = f"{_path(deployment_id)}/cancel"
         try:
-            answer = await self._ask("Cancel", "POST", path, proof.secret, headers=proof.headers, json=proof.fields)
+            body: dict[str, Any] = {} if proof.fields is None else {"json": {}}
+            answer = await self._ask("Cancel", "POST", path, proof, **body)
             return answer.status_code == httpx.codes.OK, dict(answer.json())
         except Refusal as error:
             if error.status == httpx.codes.CONFLICT:
@@ -135,38 +124,51 @@ class Gateway:
                 async for event in EventSource(answer).aiter_sse():
                     yield _update(event.event, event.id, event.data, event.retry)
         except (httpx.TransportError, SSEError) as error:
-            raise Interrupted(f"The connection to {self._server} broke ({_why(error)}).") from error
+            raise Interrupted(f"The connection to {self._server} broke ({why(error)}).") from error
 
     async def _check_stream(self, answer: httpx.Response) -> None:
         if answer.is_success:
             return
-        body = (await answer.aread()).decode(errors="replace")
-        if answer.status_code in _LATER:
+        await answer.aread()
+        if answer.status_code in LATER:
             raise Interrupted(f"{self._server} answered {answer.status_code}.")
-        raise Refusal("Watch", answer.status_code, body)
+        raise self._refusal("Watch", answer)
 
     async def _post(self, what: str, path: str, call: Call, **body: Any) -> httpx.Response:
-        return await self._ask(what, "POST", path, call.job_token, **body)
+        return await self._ask(what, "POST", path, Proof.of_job(call), **body)
 
-    async def _ask(self, what: str, method: str, path: str, secret: str, **body: Any) -> httpx.Response:
+    async def _ask(self, what: str, method: str, path: str, proof: Proof, **body: Any) -> httpx.Response:
         until = monotonic() + PATIENCE_SECONDS
         for attempt in itertools.count(1):
             try:
-                answer = await self._http.request(method, f"{self._server}{path}", **body)
-                if answer.is_success:
-                    return answer
-                problem: NotAccepted = Refusal(what, answer.status_code, _without(secret, answer.text))
-                wait = _retry_after(answer, attempt)
-            except httpx.TransportError as error:
-                problem = NotAccepted(f"{what} failed: {self._server} cannot be reached ({_why(error)}).")
-                wait = pause(attempt)
-            except httpx.InvalidURL as error:
-                raise NotAccepted(f"{what} failed: {self._server} is no address ({error}).") from error
-            if wait is None or monotonic() + wait > until:
-                raise problem
-            self._notice(f"{problem} Trying again in {wait:.0f} s.")
-            await asyncio.sleep(wait)
+                return await self._once(what, method, path, await proof.fresh(self._http), **body)
+            except (Refusal, Unreachable) as problem:
+                wait = wait_after(problem, attempt)
+                if wait is None or monotonic() + wait > until:
+                    raise
+                self._notice(f"{problem} Trying again in {wait:.0f} s.")
+                await asyncio.sleep(wait)
         raise AssertionError
+
+    async def _once(self, what: str, method: str, path: str, proof: Proof, **body: Any) -> httpx.Response:
+        self._secrets.add(proof.secret)
+        address = f"{self._server}{path}"
+        try:
+            answer = await self._http.request(method, address, headers=proof.headers, **proof.signed(body))
+        except httpx.TransportError as error:
+            raise Unreachable(f"{what} failed: {self._server} cannot be reached ({why(error)}).") from error
+        except httpx.InvalidURL as error:
+            raise NotAccepted(f"{what} failed: {self._server} is no address ({error}).") from error
+        if not answer.is_success:
+            raise self._refusal(what, answer)
+        return answer
+
+    def _refusal(self, what: str, answer: httpx.Response) -> Refusal:
+        """The refusal, without any token that was sent in this run."""
+        text = answer.text
+        for secret in filter(None, self._secrets):
+            text = text.replace(secret, "[token]")
+        return Refusal(what, answer, text)
 
 
 def _path(deployment_id: str) -> str:
@@ -181,33 +183,6 @@ def _update(kind: str, event_id: str, data: str, retry: int | None) -> Update:
         content = {}
     seconds = None if retry is None else retry / 1000
     return Update(kind or "message", event_id, content if isinstance(content, dict) else {}, seconds)
-
-
-def _retry_after(answer: httpx.Response, attempt: int) -> float | None:
-    """Seconds until the request may be repeated; None if it may not. Retry-After as a date is not used by DAG."""
-    if answer.status_code not in _LATER:
-        return None
-    told = answer.headers.get("Retry-After", "")
-    return max(float(told), 0.1) if told.isdecimal() else pause(attempt)
-
-
-def _without(secret: str, text: str) -> str:
-    return text.replace(secret, "[token]") if secret else text
-
-
-def _detail(body: str) -> str:
-    """The sentence of an RFC 9457 problem, or the body as it is."""
-    try:
-        problem = json.loads(body)
-    except ValueError:
-        return body.strip()
-    if isinstance(problem, dict) and problem.get("detail"):
-        return str(problem["detail"])
-    return body.strip()
-
-
-def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 def _no_gateway(server: str) -> Failed:

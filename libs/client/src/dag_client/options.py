@@ -43,6 +43,15 @@ JobToken = Annotated[
         rich_help_panel=WHERE,
     ),
 ]
+Audience = Annotated[
+    str,
+    typer.Option(
+        envvar="DAG_AUDIENCE",
+        help="What GitHub ID tokens are asked for. [dim](the gateway's address)[/]",
+        show_default=False,
+        rich_help_panel=WHERE,
+    ),
+]
 OperatorToken = Annotated[
     str,
     typer.Option(

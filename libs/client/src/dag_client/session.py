@@ -74,11 +74,11 @@ async def plan(call: Call, version: str, chart: bytes) -> dict[str, Any]:
         return await gateway.plan(call, version, chart)
 
 
-async def deploy(call: Call, version: str, chart: bytes, view: View) -> None:
-    """Hand a chart over and follow it to its end; returns when it is deployed, raises `ClientError` if it is not."""
+async def deploy(call: Call, version: str, chart: bytes, view: View) -> dict[str, Any]:
+    """Hand a chart over and follow it to its end: how it was deployed; raises `ClientError` if it was not."""
     async with connected(call.server, view.note) as gateway:
         deployment_id = await gateway.deploy(call, version, chart)
-        await _watched(gateway, deployment_id, call.timeout, view, title=f"Deploying {version}")
+        return await _watched(gateway, deployment_id, call.timeout, view, title=f"Deploying {version}")
 
 
 async def watch(server: str, deployment_id: str, timeout: float, view: View) -> None:  # noqa: ASYNC109 - the user's
@@ -87,7 +87,7 @@ async def watch(server: str, deployment_id: str, timeout: float, view: View) -> 
         await _watched(gateway, deployment_id, timeout, view, title="Watching")
 
 
-async def _watched(gateway: Gateway, deployment_id: str, seconds: float, view: View, *, title: str) -> None:
+async def _watched(gateway: Gateway, deployment_id: str, seconds: float, view: View, *, title: str) -> dict[str, Any]:
     view.open(deployment_id, title)
     result: dict[str, Any] = {"deploymentId": deployment_id}
     try:
@@ -98,6 +98,7 @@ async def _watched(gateway: Gateway, deployment_id: str, seconds: float, view: V
         raise
     finally:
         view.close({"status": "unknown", "exitCode": 0} | result)
+    return result
 
 
 async def _end(gateway: Gateway, deployment_id: str, seconds: float, view: View) -> dict[str, Any]:
