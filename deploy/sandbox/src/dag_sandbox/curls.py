@@ -12,12 +12,16 @@ JOB=$$(curl -sS $gitlab/_jobs -d '{"project": "$project", "ref": "main"}')
 JOB_ID=$$(sed 's/.*"jobId":"\\([^"]*\\)".*/\\1/' <<< "$$JOB")
 JOB_TOKEN=$$(sed 's/.*"token":"\\([^"]*\\)".*/\\1/' <<< "$$JOB")
 
-# Deploy the sample chart:
+export DAG_SERVER_URL=$server DAG_REPO_URL=$repo DAG_JOB_ID=$$JOB_ID DAG_JOB_TOKEN=$$JOB_TOKEN
+
+# Deploy the sample chart, watch it to its end, and read back what runs:
+$dag deploy $charts/hello --deploy-version 1.0.0
+$dag get-values
+
+# Deploy it as anything that can send a form would, and follow the stream to its end:
 tar -C $charts -czf /tmp/hello.tgz hello
 ID=$$(curl -sS $server/api/deploy -F repoUrl=$repo -F jobId=$$JOB_ID -F jobToken=$$JOB_TOKEN \\
-  -F version=1.0.0 -F chart=@/tmp/hello.tgz | sed 's/.*"deploymentId":"\\([^"]*\\)".*/\\1/'); echo $$ID
-
-# Follow it to its end:
+  -F version=1.0.1 -F chart=@/tmp/hello.tgz | sed 's/.*"deploymentId":"\\([^"]*\\)".*/\\1/'); echo $$ID
 curl -N $server/api/deployments/$$ID/events
 
 # Read back what is deployed, values and chart:
@@ -29,8 +33,7 @@ curl -sS $server/api/get/chart -H 'Content-Type: application/json' -d "$$ASK" | 
 curl -sS $server/api/deployments/$$ID; echo
 rm -rf /tmp/iac && git clone -q $iac /tmp/iac && git -C /tmp/iac show --stat
 
-# The same with the command that CI uses, in environments that others bring to the cluster; each follows a branch:
-export DAG_SERVER_URL=$server DAG_REPO_URL=$repo DAG_JOB_ID=$$JOB_ID DAG_JOB_TOKEN=$$JOB_TOKEN
+# In environments that others than Flux bring to the cluster; each follows a branch, so each takes a job of its own:
 for KIND in argocd helm workload; do
   JOB=$$(curl -sS $gitlab/_jobs -d '{"project": "$project", "ref": "'$$KIND'"}')
   $dag deploy $charts/hello --deploy-version 1.0.0 --environment $$KIND \\
