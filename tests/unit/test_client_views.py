@@ -51,6 +51,30 @@ def test_a_terminal_shows_stages_targets_and_the_commit() -> None:
         assert words in shown
 
 
+def test_a_terminal_says_a_failure_only_once_for_the_command_says_it_last() -> None:
+    out = io.StringIO()
+    view = Screen(Console(file=out, width=100))
+    for update in UPDATES:
+        view.show(update)
+    view.open("an-id", "Deploying 1.0.0")
+    view.close({})
+    assert "failed" in out.getvalue()
+    assert "upgrading" not in out.getvalue()
+
+
+def test_a_terminal_shows_each_target_below_the_stage_that_waits_for_it() -> None:
+    out = io.StringIO()
+    view = Screen(Console(file=out, width=100))
+    for name, status in (("a", "succeeded"), ("b", "failed"), ("c", "progressing")):
+        view.show(Update("target", "4", {"name": name, "status": status, "message": f"{name} says"}))
+    view.show(Update("status", "4", {"status": "monitoring", "message": "a: a says"}))
+    view.open("an-id", "Watching")
+    view.close({})
+    shown = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    first = next(number for number, line in enumerate(shown) if "1 of 3 done" in line)
+    assert shown[first + 1 : first + 4] == ["✓ a a says", "✗ b b says", "· c c says"]
+
+
 def test_a_view_that_was_told_nothing_still_draws() -> None:
     out = io.StringIO()
     view = Screen(Console(file=out, force_terminal=True, width=100))

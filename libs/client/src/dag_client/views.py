@@ -16,9 +16,10 @@ from rich.text import Text
 
 from dag_client.clock import monotonic, now
 from dag_client.gateway import Update
-from dag_client.progress import STAGES, Progress, Step
+from dag_client.progress import STAGES, Progress, Step, Target
 
 COLOURS = {"deployed": "green", "failed": "red"}
+TARGET_MARKS = {"succeeded": ("✓", "green"), "failed": ("✗", "red")}
 
 
 class View(Protocol):
@@ -115,11 +116,9 @@ class Screen:
         steps = self._progress.steps
         for step, following in zip_longest(steps, steps[1:]):
             table.add_row(*self._row(step, following))
-            if step.status == "pushed" and self._progress.commit:
-                table.add_row(
-                    "", "", "", Text(self._progress.commit_url or self._progress.commit, style="dim", overflow="fold")
-                )
-        return Group(table, *self._targets(), self._ahead())
+            for line in self._below(step):
+                table.add_row("", "", "", line)
+        return Group(table, self._ahead())
 
     def _row(self, step: Step, following: Step | None) -> tuple[RenderableType, ...]:
         colour = COLOURS.get(step.status, "")
@@ -129,13 +128,27 @@ class Screen:
             mark = self._spinner
         seconds = (following.since if following else monotonic()) - step.since
         took = Text("" if ended else f"{seconds:6.1f} s", style="dim")
-        return mark, Text(step.status, style=colour or "bold"), took, Text(printable(step.message), style=colour)
+        return mark, Text(step.status, style=colour or "bold"), took, Text(self._message(step), style=colour)
 
-    def _targets(self) -> list[Text]:
-        return [
-            Text.assemble("    ", (printable(target.name), "cyan"), "  ", printable(target.message))
-            for target in self._progress.targets.values()
-        ]
+    def _message(self, step: Step) -> str:
+        """What was said of a step; but its targets say it below, and of a failure the command's last words do."""
+        targets = self._progress.targets.values()
+        if step.status == "monitoring" and targets:
+            return f"{sum(target.status == 'succeeded' for target in targets)} of {len(targets)} done"
+        return "" if step.status == "failed" else printable(step.message)
+
+    def _below(self, step: Step) -> list[Text]:
+        if step.status == "pushed" and self._progress.commit:
+            return [Text(self._progress.commit_url or self._progress.commit, style="dim", overflow="fold")]
+        if step.status == "monitoring":
+            return [self._target(target) for target in self._progress.targets.values()]
+        return []
+
+    def _target(self, target: Target) -> Text:
+        mark, colour = TARGET_MARKS.get(target.status, ("·", "dim"))
+        failed = self._progress.now is not None and self._progress.now.status == "failed"
+        message = "" if failed else printable(target.message)
+        return Text.assemble((mark, colour), " ", (printable(target.name), "cyan"), "  ", message)
 
     def _ahead(self) -> Text:
         step = self._progress.now
