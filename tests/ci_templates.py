@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,16 @@ def gitlab_spec() -> dict[str, dict[str, Any]]:
     return inputs
 
 
-def gitlab_job(**inputs: str) -> dict[str, Any]:
-    """The template's job (GitLab, `doc/ci/inputs`: inputs are put into the text). Underscores stand for hyphens."""
-    given = {name.replace("_", "-"): value for name, value in inputs.items()}
-    values = {name: given.pop(name, spec.get("default")) for name, spec in gitlab_spec().items()}
-    assert not given, f"the template has no {given}"
-    assert None not in values.values(), f"{values} lacks what is mandatory"
-    job = list(yaml.safe_load_all(GITLAB.read_text()))[1]
-    filled: dict[str, Any] = _filled(job, lambda text: re.sub(r"\$\[\[ inputs\.([a-z-]+) \]\]", _from(values), text))
-    return filled
+def gitlab_job(**inputs: Any) -> dict[str, Any]:
+    """The template's job. Underscores stand for hyphens.
+
+    Inputs are put into the text before it is YAML, lists and numbers as JSON (GitLab,
+    `lib/gitlab/ci/config/interpolation/text_template.rb`).
+    """
+    values = _values(gitlab_spec(), inputs)
+    text = GITLAB.read_text().split("\n---\n", 1)[1]
+    job: dict[str, Any] = yaml.safe_load(re.sub(r"\$\[\[ inputs\.([a-z-]+) \]\]", _written(values), text))
+    return job
 
 
 def github_spec() -> dict[str, dict[str, Any]]:
@@ -38,22 +41,26 @@ def github_spec() -> dict[str, dict[str, Any]]:
 
 def github_step(**inputs: str) -> dict[str, Any]:
     """The action's only step (GitHub, `content/actions/reference/workflows-and-actions/metadata-syntax`)."""
-    given = {name.replace("_", "-"): value for name, value in inputs.items()}
-    values = {name: given.pop(name, spec.get("default")) for name, spec in github_spec().items()}
-    assert not given, f"the action has no {given}"
-    assert None not in values.values(), f"{values} lacks what is mandatory"
+    values = _values(github_spec(), inputs)
     (step,) = yaml.safe_load(GITHUB.read_text())["runs"]["steps"]
-    filled: dict[str, Any] = _filled(step, lambda text: re.sub(r"\$\{\{ inputs\.([a-z-]+) \}\}", _from(values), text))
-    return filled
+
+    def filled(text: str) -> str:
+        return re.sub(r"\$\{\{ inputs\.([a-z-]+) \}\}", _written(values), text)
+
+    return {"run": step["run"], "env": {name: filled(value) for name, value in step["env"].items()}}
 
 
-def _from(values: dict[str, Any]) -> Any:
-    return lambda found: str(values[found.group(1)])
+def _values(spec: dict[str, dict[str, Any]], inputs: dict[str, Any]) -> dict[str, Any]:
+    given = {name.replace("_", "-"): value for name, value in inputs.items()}
+    assert set(given) <= set(spec), f"there is no input {set(given) - set(spec)}"
+    values = {name: given.get(name, one.get("default")) for name, one in spec.items()}
+    assert None not in values.values(), f"{values} lacks what is mandatory"
+    return values
 
 
-def _filled(node: Any, fill: Any) -> Any:
-    if isinstance(node, dict):
-        return {_filled(key, fill): _filled(value, fill) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_filled(item, fill) for item in node]
-    return fill(node) if isinstance(node, str) else node
+def _written(values: dict[str, Any]) -> Callable[[re.Match[str]], str]:
+    def write(found: re.Match[str]) -> str:
+        value = values[found.group(1)]
+        return value if isinstance(value, str) else json.dumps(value)
+
+    return write

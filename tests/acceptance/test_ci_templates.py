@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,6 +25,7 @@ from dag_sandbox.gitlab_jobs import Job
 from dag_sandbox.oidc_issuer import IssuerDouble
 
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+ODD_SETTINGS = ["a.b=1 2", "c=$(d) 'e' \"f\"\n"]
 DOCS = CI.parents[1] / "docs/ci.md"
 
 
@@ -56,7 +58,7 @@ async def run(command: list[str], environ: Mapping[str, str], cwd: Path) -> Ran:
     return Ran(process.returncode or 0, out.decode(), err.decode())
 
 
-async def gitlab(scene: Scene, cwd: Path, **inputs: str) -> tuple[Ran, Job]:
+async def gitlab(scene: Scene, cwd: Path, **inputs: Any) -> tuple[Ran, Job]:
     """The template's job, as a runner with the docker executor runs it: in sh, with `set -eo pipefail` where it can."""
     server, double = scene.dag.gateways[0], scene.outside.gitlab
     told = gitlab_job(server=server, environment="env-00", **inputs)["dag-deploy"]
@@ -84,7 +86,7 @@ async def values(scene: Scene, environ: Mapping[str, str], cwd: Path) -> object:
 async def test_gitlabs_template_deploys_by_job_token(build: Build, tmp_path: Path, chart: str) -> None:
     scene = await build()
     await scene.dag.start(gateway=1, pusher=1, monitor=1)
-    ran, job = await gitlab(scene, tmp_path, chart=chart, values_file="more.yaml", set="a.b=1 2\n\nc=$(d)")
+    ran, job = await gitlab(scene, tmp_path, chart=chart, values_file="more.yaml", set=ODD_SETTINGS)
     assert ran.code == 0, ran
     assert scene.outside.gitlab.questions == 1
     assert job.sha in ran.out
@@ -95,7 +97,7 @@ async def test_gitlabs_template_deploys_by_job_token(build: Build, tmp_path: Pat
         "note": "from CI",
         "replicaCount": 3,
         "a": {"b": "1 2"},
-        "c": "$(d)",
+        "c": "$(d) 'e' \"f\"\n",
     }
 
 
@@ -118,7 +120,7 @@ async def test_gitlabs_template_deploys_by_id_token(build: Build, tmp_path: Path
 async def test_gitlabs_template_ends_as_the_deployment_ends(build: Build, tmp_path: Path, chart: str) -> None:
     scene = await build()
     await scene.dag.start(gateway=1, pusher=1, monitor=1)
-    ran, _ = await gitlab(scene, tmp_path, chart=chart, set="sandbox.outcome=fail\nsandbox.reason=no such image")
+    ran, _ = await gitlab(scene, tmp_path, chart=chart, set=["sandbox.outcome=fail", "sandbox.reason=no such image"])
     assert (ran.code, "no such image" in ran.err) == (1, True), ran
 
 
