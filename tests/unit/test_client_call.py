@@ -44,6 +44,16 @@ def test_a_github_run_that_may_ask_for_id_tokens_uses_no_other() -> None:
     assert "planted" not in repr(call)
 
 
+def test_only_the_command_that_would_ask_tells_a_github_job_how_to_let_it_ask() -> None:
+    bare = {name: value for name, value in GITHUB.items() if name != "ACTIONS_RUNTIME_TOKEN"}
+    with pytest.raises(Misused, match=r"DAG_JOB_TOKEN.*\npermissions:\n  id-token: write$"):
+        complete(Given(server="http://dag"), bare | {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://ask"})
+    with pytest.raises(Misused, match=r"DAG_JOB_TOKEN.*in brackets.$"):
+        complete_for(detect(bare), Given(server="http://dag"))
+    with pytest.raises(Misused, match=r"^Missing: --server.*in brackets.$"):
+        complete(Given(job_token="t"), bare)
+
+
 def test_what_is_given_comes_before_what_is_detected() -> None:
     call = complete(Given(server="http://dag", repo="https://r", job_id="1", job_token="t", environment="e"), GITLAB)
     assert call.fields() == {"repoUrl": "https://r", "jobId": "1", "jobToken": "t", "environment": "e"}

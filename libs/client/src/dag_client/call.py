@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from dag_client.ci import TO_LET_GITHUB_ASK, Job, detect, with_id_token
+from dag_client.ci import Job, detect, with_id_token
 from dag_client.errors import Misused
 from dag_client.id_tokens import IdTokens
 
@@ -114,9 +114,7 @@ def _advice(job: Job, call: Call) -> str:
     how = " Give the flag, or set the variable in brackets."
     if not job.system:
         return f" This is no GitLab or GitHub job, so nothing could be detected.{how}"
-    if job.system == "github" and not (call.job_token or call.id_tokens):
-        return f"{how} A GitHub job proves itself by an ID token; {TO_LET_GITHUB_ASK}"
-    return how
+    return how if call.job_token else f"{how} {job.advice}".rstrip()
 
 
 def _needed(call: Call) -> tuple[tuple[str, str, str], ...]:

@@ -18,7 +18,7 @@ permissions:
 class Job:
     """What was detected; an empty field was not. `system` is `gitlab`, `github` or empty.
 
-    `asks_at` and `asks_with` are the address and the right to ask for ID tokens.
+    `asks_at` and `asks_with` are the address and the right to ask for ID tokens, `advice` is for who lacks them.
     """
 
     system: str = ""
@@ -28,6 +28,7 @@ class Job:
     version: str = ""
     asks_at: str = ""
     asks_with: str = field(default="", repr=False)
+    advice: str = ""
 
 
 def detect(environ: Mapping[str, str]) -> Job:
@@ -47,11 +48,15 @@ def with_id_token(job: Job, environ: Mapping[str, str]) -> Job:
     if job.system == "gitlab":
         return replace(job, token=environ.get("DAG_ID_TOKEN") or job.token)
     if job.system == "github":
-        right = environ.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
-        return replace(
-            job, token="", asks_at=environ.get("ACTIONS_ID_TOKEN_REQUEST_URL", "") if right else "", asks_with=right
-        )
+        return replace(job, token="", **_asking(environ))
     return job
+
+
+def _asking(environ: Mapping[str, str]) -> dict[str, str]:
+    address, right = (environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{part}", "") for part in ("URL", "TOKEN"))
+    if address and right:
+        return {"asks_at": address, "asks_with": right}
+    return {"advice": f"A GitHub job proves itself by an ID token; {TO_LET_GITHUB_ASK}"}
 
 
 def _gitlab(environ: Mapping[str, str]) -> Job:
