@@ -41,4 +41,4 @@ async def test_dag_deploy_follows_its_deployment_through_a_gateway_that_was_kill
     assert b"Connecting again." in out
     said = [line.split(b"  ")[1].strip() for line in out.splitlines()]
     assert not {b"accepted", b"pending", b"validating"} & set(said), "what was told before is not told again"
-    assert (said.count(b"commit"), said.count(b"deployed")) == (1, 1)
+    assert said.count(b"deployed") == 1
