@@ -15,8 +15,8 @@ from dag_common.runtime.clock import now
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
-_RACED = "current tip is not the first parent"
-"""What libgit2 says when a branch moved since its tip was read (libgit2, src/libgit2/commit.c)."""
+_RACED = ("current tip is not the first parent", "failed to lock file")
+"""What libgit2 says when a branch moved since its tip was read, or moves now (libgit2, src/libgit2/commit.c, refdb_fs.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class HostedRepository:
         while True:
             try:
                 return self._commit(files, branch=branch, message=message, links=links)
-            except pygit2.GitError as exc:
-                if _RACED not in str(exc):
+            except (pygit2.GitError, OSError) as exc:
+                if not any(raced in str(exc) for raced in _RACED):
                     raise
 
     def _commit(self, files: Mapping[str, bytes | None], *, branch: str, message: str, links: Mapping[str, str]) -> str:
