@@ -16,7 +16,7 @@ from dag_common.runtime.clock import now
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 _RACED = ("current tip is not the first parent", "failed to lock file")
-"""What libgit2 says when a branch moved since its tip was read, or moves now (libgit2, src/libgit2/commit.c, refdb_fs.c)."""
+"""What libgit2 says when a branch moved since its tip was read, or moves now (libgit2, src/libgit2/commit.c)."""
 
 
 @dataclass(frozen=True, slots=True)
