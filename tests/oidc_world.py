@@ -8,6 +8,7 @@ from typing import Any
 from joserfc.jwk import RSAKey
 
 from dag_common.registry.schema import Environment, IacPlace, Provider, Target
+from dag_common.runtime import clock
 from dag_gateway.domain.jobs import JobClaim
 from dag_gateway.identity.oidc import OidcVerifier
 from dag_gateway.identity.provider_client import ProviderClient
@@ -40,7 +41,7 @@ class World:
 
     def verifier(self, provider: Provider) -> OidcVerifier:
         self.clients.append(ProviderClient("ci", provider))
-        return OidcVerifier(self.clients[-1], provider)
+        return OidcVerifier(self.clients[-1], provider, clock.now)
 
     def github(self, double: IssuerDouble, **more: Any) -> OidcVerifier:
         base = double.url.removesuffix("/_services/token")

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from dag_common.errors import Unavailable, Unproven
 from dag_common.registry.loading import SourceFile, load
 from dag_common.registry.registry import Registry
+from dag_common.runtime import clock
 from dag_gateway.identity.verifiers import ProviderVerifiers, claim_for
 from dag_sandbox.gitlab import GitLabDouble
 from dag_sandbox.gitlab_jobs import Job
@@ -58,7 +59,7 @@ def registries() -> _Registries:
 
 @pytest.fixture
 async def verifiers(registries: _Registries) -> AsyncIterator[ProviderVerifiers]:
-    verifiers = ProviderVerifiers(registries)
+    verifiers = ProviderVerifiers(registries, clock.now)
     yield verifiers
     await verifiers.close()
 

@@ -70,3 +70,5 @@ def test_a_protected_branch_must_be_proven_where_it_is_asked_for() -> None:
         admit(replace(JOB, protected=False), rules)
     with pytest.raises(Unproven, match="send an ID token"):
         admit(JOB, rules)
+    with pytest.raises(Unproven, match=r"needs a claim that tells it \(claims.protected\)"):
+        admit(replace(JOB, kind="oidc"), rules)

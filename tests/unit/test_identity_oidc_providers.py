@@ -6,6 +6,7 @@ import pytest
 
 from dag_common.registry.loading import SourceFile, load
 from dag_common.registry.registry import Registry
+from dag_common.runtime import clock
 from dag_gateway.identity.oidc import GitLabTokens, OidcVerifier
 from dag_gateway.identity.verifiers import ProviderVerifiers
 
@@ -92,6 +93,6 @@ def test_a_rule_that_cannot_hold_is_told_where_it_is_written(entry: str, words: 
     ],
 )
 async def test_every_kind_has_its_verifier_and_required_claims_leave_no_way_around(entry: str, kind: type) -> None:
-    verifiers = ProviderVerifiers(lambda: _read(entry))
+    verifiers = ProviderVerifiers(lambda: _read(entry), clock.now)
     assert type(verifiers._verifier("ci")) is kind
     await verifiers.close()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 from starlette.applications import Starlette
 
@@ -19,6 +20,7 @@ from dag_common.registry.registry import Registry
 from dag_common.runtime.health import Check, Health
 from dag_common.runtime.lifecycle import background
 from dag_common.runtime.pulse import Pulse
+from dag_common.store.clock import LogClock
 from dag_common.store.database import Database
 from dag_common.store.streams import Streams
 from dag_gateway.admission import Admission
@@ -59,9 +61,11 @@ async def gateway(
     """A gateway for as long as the block lasts; database and bus are the caller's, and may serve other services too.
 
     Without the broker it takes no deployments, but it is ready all the same: its streams and reads go on.
+    Raises `Unavailable` if the database, by whose clock tokens are judged, cannot be asked at first.
     """
     async with AsyncExitStack() as stack:
-        verifiers = ProviderVerifiers(registry)
+        clock = await LogClock.of(database)
+        verifiers = ProviderVerifiers(registry, clock.now)
         stack.push_async_callback(verifiers.close)
         mirrors = Mirrors(registry, settings.data_dir / "gateway" / "mirrors")
         stack.push_async_callback(mirrors.close)
@@ -76,6 +80,7 @@ async def gateway(
         loops = background(
             database_pulse=database.pulse.run,
             broker_pulse=broker.run,
+            clock=partial(clock.keep_hearing, database),
             feed=feed.run,
             deployments_projector=projector.run,
         )

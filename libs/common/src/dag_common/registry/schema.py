@@ -35,15 +35,18 @@ class ClaimNames(Entry, frozen=True, kw_only=True):
     """What an issuer without a kind of its own calls the facts; an empty name is a fact it does not tell.
 
     `repo`, `ref` and `run` are what a proof rests on. A `tag` claim that is not empty, or a `ref_type` claim other
-    than branch, refuses: where `ref` is a short name, a tag's looks like a branch's.
+    than branch, refuses: where `ref` is a short name, a tag's looks like a branch's. `repo_id` is what an app's
+    `projectId` pins; without it, `repo` is.
     """
 
     repo: str = "repository"
+    repo_id: str = ""
     ref: str = "ref"
     sha: str = "sha"
     run: str = "run_id"
     ref_type: str = ""
     tag: str = ""
+    protected: str = ""
     source: str = ""
     actor: str = ""
 
@@ -53,8 +56,9 @@ class Provider(Entry, frozen=True, kw_only=True):
 
     `url` is its base with port and sub-path; `audience` is what OIDC tokens must be meant for. `timeout` bounds one
     question as a whole; `proxy` is the only proxy used (the process's environment is not asked). `issuer` and
-    `jwks_url` are said where they do not follow from kind and url; `claims` is for kind oidc. With `required_claims`
-    a GitLab's ID tokens are taken and its job tokens, which have no claims, are not.
+    `jwks_url` are said where they do not follow from kind and url; `claims` is for kind oidc. With `one_time`
+    a token counts for one deployment only. With it or `required_claims` a GitLab's ID tokens are taken and its job
+    tokens, which have no claims, are not.
     """
 
     kind: Literal["gitlab", "github", "oidc"]
@@ -64,6 +68,7 @@ class Provider(Entry, frozen=True, kw_only=True):
     algorithm: Literal["RS256", "ES256"] = "RS256"
     jwks_url: str = ""
     required_claims: dict[str, str] = {}
+    one_time: bool = False
     claims: ClaimNames = ClaimNames()
     ca: File | None = None
     proxy: str = ""
@@ -81,6 +86,8 @@ class Provider(Entry, frozen=True, kw_only=True):
             raise Misfit("audience", f"kind {self.kind} needs the audience that tokens for DAG are asked for with")
         if self.required_claims and not self.audience:
             raise Misfit("requiredClaims", "only ID tokens have claims, so expected an audience too")
+        if self.one_time and not self.audience:
+            raise Misfit("oneTime", "only ID tokens can be told apart (jti), so expected an audience too")
         if self.kind != "oidc" and self.claims != ClaimNames():
             raise Misfit("claims", f"belongs to kind oidc: what kind {self.kind} calls its claims is known")
 

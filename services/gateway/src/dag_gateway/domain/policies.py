@@ -17,6 +17,9 @@ GitLab's `merge_request_event` and GitHub's `pull_request_target` and `workflow_
 strangers' forks, the latter two even on the base branch (GitHub, `content/actions/reference/security/oidc.md`).
 """
 
+_HOW_TO_SAY: Final = {"gitlab": "send an ID token instead of a job token"}
+_CLAIM_TO_SAY: Final = "its provider needs a claim that tells it (claims.protected)"
+
 
 class Rules(Protocol):
     """What an environment of the registry asks of a job."""
@@ -34,8 +37,8 @@ def admit(job: VerifiedJob, rules: Rules) -> None:
     _admit_source(job, rules)
     if rules.require_protected and job.protected is None:
         raise Unproven(
-            f"Environment {rules.name} takes protected branches only, and this kind of proof does not say whether "
-            f"{job.ref} is one: send an ID token instead of a job token"
+            f"Environment {rules.name} takes protected branches only, and this proof does not say whether "
+            f"{job.ref} is one: {_HOW_TO_SAY.get(job.kind, _CLAIM_TO_SAY)}"
         )
     if rules.require_protected and not job.protected:
         raise Unproven(f"Environment {rules.name} takes protected branches only, and {job.ref} is not protected")

@@ -13,7 +13,7 @@ from dag_common.charts.archive import Chart, read_archive
 from dag_common.charts.limits import DEFAULT, Limits
 from dag_common.contracts.envelope import NewEvent
 from dag_common.contracts.events import ChartRef, DeploymentId, DeploymentRequested, Job, Requester
-from dag_common.errors import Conflict, Invalid, Unavailable
+from dag_common.errors import Conflict, Invalid, Unavailable, Unproven
 from dag_common.runtime.clock import now
 from dag_common.runtime.ids import new_deployment_id, new_event_id
 from dag_common.store import charts, event_log, requests
@@ -31,6 +31,10 @@ class KeyReused(Invalid):
     """The Idempotency-Key stands for another request: send it again with a new key."""
 
 
+class TokenUsed(Unproven):
+    """The token counts once and stands for another request: send this one with a new token."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestDeployment:
     """A CI job hands over a chart. `cause` is the request's id; `idempotency_key` is empty if none was sent."""
@@ -45,10 +49,11 @@ class RequestDeployment:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A request nothing speaks against: the fact as it would be recorded, and its chart unpacked."""
+    """A request nothing speaks against: the fact as it would be recorded, its chart unpacked, and its one-time token."""
 
     event: DeploymentRequested
     chart: Chart = field(repr=False)
+    one_time: str = field(default="", repr=False)
 
 
 class RequestDeploymentHandler:
@@ -63,38 +68,39 @@ class RequestDeploymentHandler:
     async def __call__(self, command: RequestDeployment) -> DeploymentId:
         """The id of the deployment; the same request again gets the same id and is recorded once.
 
-        Raises what `Admission.admit` does, `Invalid` for the archive or the path, `KeyReused`, and `Unavailable`
-        when the log cannot be written: then nothing was recorded.
+        Raises what `Admission.admit` does, `Invalid` for the archive or the path, `KeyReused`, `TokenUsed`, and
+        `Unavailable` when the log cannot be written: then nothing was recorded, and a one-time token not used up.
         """
-        event = (await self.check(command)).event
-        deployment_id = await self._record(command, event)
+        checked = await self.check(command)
+        deployment_id = await self._record(command, checked)
         structlog.contextvars.bind_contextvars(deployment_id=deployment_id)
         return deployment_id
 
     async def check(self, command: RequestDeployment) -> Checked:
-        """Everything but recording; raises as a call does, but for `KeyReused`."""
+        """Everything but recording; raises as a call does, but for `KeyReused` and `TokenUsed`."""
         admitted = await self._admission.admit(command.asked)
         async with self._unpacking:
             chart = await asyncio.to_thread(read_archive, command.chart, self._limits)
-        return Checked(_fact(command, admitted, chart), chart)
+        return Checked(_fact(command, admitted, chart), chart, admitted.job.one_time)
 
-    async def _record(self, command: RequestDeployment, event: DeploymentRequested) -> DeploymentId:
+    async def _record(self, command: RequestDeployment, checked: Checked) -> DeploymentId:
         for _ in range(ATTEMPTS):
             try:
                 async with self._database.transaction() as connection:
-                    return await _claim_and_append(connection, command, event)
+                    return await _claim_and_append(connection, command, checked)
             except Conflict as exc:
                 log.info("request_raced", reason=exc.message)
         raise Unavailable("the event log is contended; try again")
 
 
-async def _claim_and_append(
-    connection: Connection, command: RequestDeployment, event: DeploymentRequested
-) -> DeploymentId:
+async def _claim_and_append(connection: Connection, command: RequestDeployment, checked: Checked) -> DeploymentId:
+    event = checked.event
     same = _digest("request", event.repo_url, event.job.id, event.environment, event.version, event.chart.sha256)
     claim = await requests.claim(connection, same, new_deployment_id(), same)
     if command.idempotency_key:
         await _claim_key(connection, command, event, same, claim.deployment_id)
+    if checked.one_time:
+        await _claim_token(connection, checked.one_time, same, claim.deployment_id)
     if claim.new:
         await charts.put(connection, command.chart)
         await event_log.append(connection, [_new_event(claim.deployment_id, command, event)])
@@ -109,6 +115,13 @@ async def _claim_key(
     held = await requests.claim(connection, key, deployment, same)
     if held.fingerprint != same:
         raise KeyReused("This Idempotency-Key was sent with another request; send a new key, or the same request")
+
+
+async def _claim_token(connection: Connection, token: str, same: str, deployment: DeploymentId) -> None:
+    """Kept as long as request keys are, which is for good: a token is over long before its line could go."""
+    held = await requests.claim(connection, _digest("token", token), deployment, same)
+    if held.fingerprint != same:
+        raise TokenUsed("This token counts once and was used for another request: ask the CI provider for a new one")
 
 
 def _fact(command: RequestDeployment, admitted: Admitted, chart: Chart) -> DeploymentRequested:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import urlsplit
 
 from dag_common.errors import Invalid, Unproven
@@ -10,6 +11,9 @@ from dag_gateway.domain.jobs import JobClaim
 from dag_gateway.identity.id_tokens import Claims, shown, text
 
 _HEADS = "refs/heads/"
+
+PROTECTED: Final = {"true": True, "false": False}
+"""What issuers say of a branch's protection; anything else says nothing."""
 
 
 def required(claims: Claims, name: str) -> str:

@@ -6,24 +6,25 @@ from dag_common.errors import Unproven
 from dag_common.registry.repo_urls import normalise
 from dag_common.registry.schema import Provider
 from dag_gateway.domain.jobs import JobClaim, RefType, VerifiedJob
-from dag_gateway.identity.branch_refs import branch_of, check_job_id, check_pin, is_same_repository, required
+from dag_gateway.identity.branch_refs import PROTECTED, branch_of, check_job_id, check_pin, is_same_repository, required
 from dag_gateway.identity.id_tokens import Claims, shown, text
 
 
 def generic_job(claims: Claims, claim: JobClaim, provider: Provider) -> VerifiedJob:
     """The facts of a token that fits the claim. Raises `Unproven` naming the first thing that does not.
 
-    With `projectId` the repository claim must equal it, for issuers that tell only an id; without, it must be the
-    app's repository, as a URL or as its path.
+    With `projectId` the `repoId` claim must equal it, or, where none is configured, the repository claim, for issuers
+    that tell only an id; without, the repository claim must be the app's repository, as a URL or as its path.
     """
     names = provider.claims
     check_job_id(required(claims, names.run), claim, names.run)
     repository = required(claims, names.repo)
-    _check_repository(repository, claim)
+    project = required(claims, names.repo_id or names.repo) if claim.project_id is not None else ""
+    _check_repository(project, repository, claim)
     return VerifiedJob(
         provider=claim.provider,
         kind="oidc",
-        project_id=claim.project_id or "",
+        project_id=project or text(claims, names.repo_id),
         project_path=repository,
         ref=_branch(claims, provider),
         ref_type=RefType.BRANCH,
@@ -31,16 +32,16 @@ def generic_job(claims: Claims, claim: JobClaim, provider: Provider) -> Verified
         job_id=claim.job_id,
         job_url="",
         actor=text(claims, names.actor),
-        protected=None,
+        protected=PROTECTED.get(text(claims, names.protected)),
         source=text(claims, names.source),
     )
 
 
-def _check_repository(told: str, claim: JobClaim) -> None:
+def _check_repository(project: str, path: str, claim: JobClaim) -> None:
     if claim.project_id is not None:
-        check_pin(told, claim, told)
-    elif not is_same_repository(told, claim):
-        raise Unproven(f"The token is of {shown(told)}, not of {normalise(claim.repo_url)}")
+        check_pin(project, claim, path)
+    elif not is_same_repository(path, claim):
+        raise Unproven(f"The token is of {shown(path)}, not of {normalise(claim.repo_url)}")
 
 
 def _branch(claims: Claims, provider: Provider) -> str:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from dag_common.errors import Unproven
 from dag_common.registry.schema import Provider
 from dag_gateway.domain.jobs import JobClaim, RefType, VerifiedJob
-from dag_gateway.identity.branch_refs import branch_of, check_job_id, check_path, check_pin, required
+from dag_gateway.identity.branch_refs import PROTECTED, branch_of, check_job_id, check_path, check_pin, required
 from dag_gateway.identity.id_tokens import Claims, shown, text
-
-_PROTECTED = {"true": True, "false": False}
 
 
 def github_run(claims: Claims, claim: JobClaim, provider: Provider) -> VerifiedJob:
@@ -40,6 +38,6 @@ def github_run(claims: Claims, claim: JobClaim, provider: Provider) -> VerifiedJ
         job_id=claim.job_id,
         job_url=f"{provider.url.rstrip('/')}/{repository}/actions/runs/{claim.job_id}",
         actor=text(claims, "actor"),
-        protected=_PROTECTED.get(text(claims, "ref_protected")),
+        protected=PROTECTED.get(text(claims, "ref_protected")),
         source=event,
     )

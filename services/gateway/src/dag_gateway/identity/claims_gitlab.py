@@ -11,10 +11,8 @@ from urllib.parse import urlsplit
 from dag_common.errors import Unproven
 from dag_common.registry.schema import Provider
 from dag_gateway.domain.jobs import JobClaim, RefType, VerifiedJob
-from dag_gateway.identity.branch_refs import branch_of, check_job_id, check_path, check_pin, required
+from dag_gateway.identity.branch_refs import PROTECTED, branch_of, check_job_id, check_path, check_pin, required
 from dag_gateway.identity.id_tokens import Claims, shown, text
-
-_PROTECTED = {"true": True, "false": False}
 
 
 def gitlab_job(claims: Claims, claim: JobClaim, provider: Provider) -> VerifiedJob:
@@ -37,7 +35,7 @@ def gitlab_job(claims: Claims, claim: JobClaim, provider: Provider) -> VerifiedJ
         job_id=claim.job_id,
         job_url=f"{provider.url.rstrip('/')}/{path}/-/jobs/{claim.job_id}",
         actor=text(claims, "user_login"),
-        protected=_PROTECTED.get(text(claims, "ref_protected")),
+        protected=PROTECTED.get(text(claims, "ref_protected")),
         source=source,
     )
 

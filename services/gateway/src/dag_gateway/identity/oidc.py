@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from dag_common.errors import Unproven
 from dag_common.registry.schema import Provider
 from dag_gateway.domain.jobs import JobClaim, VerifiedJob, Verifier
+from dag_gateway.identity.branch_refs import required
 from dag_gateway.identity.claims_generic import generic_job
 from dag_gateway.identity.claims_github import github_run
 from dag_gateway.identity.claims_gitlab import gitlab_job
-from dag_gateway.identity.id_tokens import Claims, Expected, IdTokens, is_jwt, shown, text, unverified
+from dag_gateway.identity.id_tokens import Claims, Expected, IdTokens, Now, is_jwt, shown, text, unverified
 from dag_gateway.identity.provider_client import ProviderClient
 from dag_gateway.identity.signing_keys import SigningKeys
 
@@ -23,9 +25,9 @@ _READ: Final[Mapping[str, Read]] = {"gitlab": gitlab_job, "github": github_run, 
 class OidcVerifier:
     """Proves the jobs of one issuer by its tokens; the provider's kind says what their claims mean."""
 
-    def __init__(self, client: ProviderClient, provider: Provider) -> None:
+    def __init__(self, client: ProviderClient, provider: Provider, now: Now) -> None:
         keys = SigningKeys(client, provider.token_issuer, provider.keys_url, provider.algorithm)
-        self._tokens = IdTokens(Expected(provider.token_issuer, provider.audience, provider.algorithm), keys)
+        self._tokens = IdTokens(Expected(provider.token_issuer, provider.audience, provider.algorithm), keys, now)
         self._provider = provider
 
     async def verify(self, claim: JobClaim) -> VerifiedJob:
@@ -34,7 +36,9 @@ class OidcVerifier:
             _check_github_shape(claim.token, self._provider.audience)
         claims = await self._tokens.read(claim.token)
         _check_required(claims, self._provider.required_claims)
-        return _READ[self._provider.kind](claims, claim, self._provider)
+        job = _READ[self._provider.kind](claims, claim, self._provider)
+        # By issuer: two entries of the registry for one issuer do not make one token count twice.
+        return replace(job, one_time=f"{claims['iss']} {required(claims, 'jti')}") if self._provider.one_time else job
 
 
 class GitLabTokens:
@@ -74,5 +78,7 @@ def _check_github_shape(token: str, audience: str) -> None:
         "Add two lines to the workflow's job:\n"
         "permissions:\n"
         "  id-token: write\n"
-        f"then ask $ACTIONS_ID_TOKEN_REQUEST_URL for the audience {audience} and send the value as jobToken"
+        "`dag deploy` then asks for the token itself; whoever has no `dag` sends as jobToken the value that\n"
+        f"$ACTIONS_ID_TOKEN_REQUEST_URL&audience={audience}\n"
+        "answers to the bearer token $ACTIONS_ID_TOKEN_REQUEST_TOKEN"
     )

@@ -10,6 +10,7 @@ from dag_common.registry.registry import Registry
 from dag_common.registry.schema import App, Provider
 from dag_gateway.domain.jobs import JobClaim, VerifiedJob, Verifier
 from dag_gateway.identity.gitlab import GitLabVerifier
+from dag_gateway.identity.id_tokens import Now
 from dag_gateway.identity.oidc import GitLabTokens, OidcVerifier
 from dag_gateway.identity.provider_client import ProviderClient
 
@@ -34,8 +35,9 @@ class ProviderVerifiers:
     under way end well.
     """
 
-    def __init__(self, registry: Callable[[], Registry]) -> None:
+    def __init__(self, registry: Callable[[], Registry], now: Now) -> None:
         self._registry = registry
+        self._now = now
         self._open: dict[str, _Open] = {}
         self._retired: list[ProviderClient] = []
 
@@ -61,14 +63,14 @@ class ProviderVerifiers:
             if known is not None:
                 self._retired.append(known.client)
             client = ProviderClient(name, provider)
-            known = self._open[name] = _Open(stamp, client, _verifier_of(provider, client))
+            known = self._open[name] = _Open(stamp, client, _verifier_of(provider, client, self._now))
         return known.verifier
 
 
-def _verifier_of(provider: Provider, client: ProviderClient) -> Verifier:
-    if provider.kind != "gitlab" or provider.required_claims:
-        return OidcVerifier(client, provider)
-    id_tokens = OidcVerifier(client, provider) if provider.audience else None
+def _verifier_of(provider: Provider, client: ProviderClient, now: Now) -> Verifier:
+    if provider.kind != "gitlab" or provider.required_claims or provider.one_time:
+        return OidcVerifier(client, provider, now)
+    id_tokens = OidcVerifier(client, provider, now) if provider.audience else None
     return GitLabTokens(GitLabVerifier(client, provider.url), id_tokens)
 
 
