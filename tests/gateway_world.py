@@ -170,14 +170,17 @@ async def rest_of(events: AsyncIterator[Sent]) -> list[Sent]:
 
 @asynccontextmanager
 async def world_on(
-    database: Database, directory: Path, *, bus: Bus | None = None, **changes: Any
+    database: Database, directory: Path, *, bus: Bus | None = None, more: str = "", **changes: Any
 ) -> AsyncIterator[World]:
-    """A world that ends with the block; `bus` is the caller's, without one it is an in-process bus."""
+    """A world that ends with the block; `bus` is the caller's, without one it is an in-process bus.
+
+    `more` is a further file of the registry.
+    """
     async with AsyncExitStack() as stack:
         gitlab = await stack.enter_async_context(GitLabDouble())
         git = await stack.enter_async_context(GitHost(directory / "host"))
         await git.create("iac")
-        registry = _registry(gitlab, git)
+        registry = _registry(gitlab, git, more)
         if bus is None:
             bus = LocalBus()
             stack.push_async_callback(bus.close)
@@ -208,9 +211,10 @@ def _settings(directory: Path, **changes: Any) -> Settings:
     return Settings(**(values | changes))
 
 
-def _registry(gitlab: GitLabDouble, git: GitHost) -> Registry:
+def _registry(gitlab: GitLabDouble, git: GitHost, more: str) -> Registry:
     repos = {"repo": gitlab.project_url("acme/shop"), "other_repo": gitlab.project_url("acme/tool")}
     text = REGISTRY.format(gitlab=gitlab.url, git=git.url("iac"), **repos)
-    registry = load([SourceFile("dag.yaml", text.encode(), Path())])
+    files = {"dag.yaml": text, "more.yaml": more}
+    registry = load([SourceFile(name, content.encode(), Path()) for name, content in files.items()])
     assert registry.problems == ()
     return registry

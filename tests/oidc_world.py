@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -53,3 +58,15 @@ def claim_of(token: str, **changes: Any) -> JobClaim:
         provider="ci", repo_url="https://github.com/acme/shop", project_id=None, job_id="4711", token=token
     )
     return replace(claim, **changes)
+
+
+def encoded(part: bytes) -> str:
+    """A part of a token."""
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+def forged(token: str, header: Mapping[str, Any], secret: bytes = b"") -> str:
+    """The token with its header changed, signed with a secret or not at all."""
+    told = json.loads(base64.urlsafe_b64decode(token.split(".", maxsplit=1)[0] + "=="))
+    signed = f"{encoded(json.dumps({**told, **header}).encode())}.{token.split('.')[1]}"
+    return f"{signed}.{encoded(hmac.new(secret, signed.encode(), hashlib.sha256).digest()) if secret else ''}"

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
-import hmac
 import json
 import traceback
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +11,7 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from oidc_world import KEY, OURS, RULES, Clock, World, claim_of
+from oidc_world import KEY, OURS, RULES, Clock, World, claim_of, encoded, forged
 
 from dag_common.errors import Unavailable, Unproven
 from dag_common.runtime import clock
@@ -128,22 +126,12 @@ async def test_a_bare_github_token_is_refused_with_the_two_lines_that_are_needed
     assert github.questions == 0
 
 
-def _encoded(part: bytes) -> str:
-    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
-
-
-def _forged(token: str, header: Mapping[str, Any], secret: bytes = b"") -> str:
-    told = json.loads(base64.urlsafe_b64decode(token.split(".", maxsplit=1)[0] + "=="))
-    signed = f"{_encoded(json.dumps({**told, **header}).encode())}.{token.split('.')[1]}"
-    return f"{signed}.{_encoded(hmac.new(secret, signed.encode(), hashlib.sha256).digest()) if secret else ''}"
-
-
 @pytest.mark.parametrize(
     "algorithm", ["none", "None", "HS256", "RS512", "PS256", "ES256", "", None, ["RS256"], "rs256"]
 )
 async def test_no_other_algorithm_is_taken(github: IssuerDouble, world: World, algorithm: object) -> None:
     with pytest.raises(Unproven, match="only RS256 is taken"):
-        await world.github(github).verify(claim_of(_forged(_token(github), {"alg": algorithm})))
+        await world.github(github).verify(claim_of(forged(_token(github), {"alg": algorithm})))
     assert github.questions == 0
 
 
@@ -152,7 +140,7 @@ async def test_the_public_key_is_no_secret_to_sign_with(github: IssuerDouble, wo
     token = _token(github)
     public = RSAKey.import_key(github.issuer.jwks()["keys"][0]).as_pem(private=False)
     with pytest.raises(Unproven):
-        await world.github(github).verify(claim_of(_forged(token, {"alg": algorithm}, public)))
+        await world.github(github).verify(claim_of(forged(token, {"alg": algorithm}, public)))
 
 
 async def test_a_key_that_the_token_brings_along_is_not_looked_at(github: IssuerDouble, world: World) -> None:
@@ -169,16 +157,16 @@ async def test_a_key_that_the_token_brings_along_is_not_looked_at(github: Issuer
 async def test_a_changed_claim_breaks_the_signature(github: IssuerDouble, world: World) -> None:
     header, payload, signature = _token(github, ref="refs/heads/dev").split(".")
     told = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    changed = _encoded(json.dumps({**told, "ref": "refs/heads/main"}).encode())
-    for forged in (f"{header}.{changed}.{signature}", f"{header}.{payload}.", f"{header}.{payload}.{signature[:-8]}"):
+    changed = encoded(json.dumps({**told, "ref": "refs/heads/main"}).encode())
+    for odd in (f"{header}.{changed}.{signature}", f"{header}.{payload}.", f"{header}.{payload}.{signature[:-8]}"):
         with pytest.raises(Unproven, match="signature does not fit"):
-            await world.github(github).verify(claim_of(forged))
+            await world.github(github).verify(claim_of(odd))
 
 
 async def test_what_is_no_token_is_unproven(github: IssuerDouble, world: World) -> None:
     header, _, signature = _token(github).split(".")
-    deep = _encoded(b"{" + b'"a":' + b"[" * 10_000)
-    for odd in (f"{header}.{deep}.{signature}", f"{header}.{_encoded(b'[]')}.{signature}", f"eyJ.eyJ.{signature}"):
+    deep = encoded(b"{" + b'"a":' + b"[" * 10_000)
+    for odd in (f"{header}.{deep}.{signature}", f"{header}.{encoded(b'[]')}.{signature}", f"eyJ.eyJ.{signature}"):
         with pytest.raises(Unproven, match="cannot be read"):
             await world.github(github).verify(claim_of(odd))
     for odd in (f"{header}.{'a' * 20_000}.x", "", "eyJ..", "\u0435yJ.a.b"):
@@ -221,7 +209,7 @@ async def test_a_flood_of_unknown_keys_asks_once_a_minute(github: IssuerDouble, 
     verifier, good = world.github(github), _token(github)
     await verifier.verify(claim_of(good))
     ticks.seconds += 60
-    flood = (claim_of(_forged(good, {"kid": f"made-up-{number}"})) for number in range(50))
+    flood = (claim_of(forged(good, {"kid": f"made-up-{number}"})) for number in range(50))
     outcomes = await asyncio.gather(*(verifier.verify(claim) for claim in flood), return_exceptions=True)
     assert [type(each) for each in outcomes].count(Unproven) == 1
     assert [type(each) for each in outcomes].count(Unavailable) == 49
@@ -251,7 +239,7 @@ async def test_an_issuer_that_is_down_does_not_stop_who_has_a_known_key(
         ticks.seconds += 4000
         await verifier.verify(claim_of(token))
     with pytest.raises(Unavailable):
-        await verifier.verify(claim_of(_forged(token, {"kid": "other"})))
+        await verifier.verify(claim_of(forged(token, {"kid": "other"})))
     ticks.seconds += 86400
     with pytest.raises(Unavailable, match="status 502"):
         await verifier.verify(claim_of(token))
@@ -290,7 +278,7 @@ async def test_an_issuer_that_is_down_at_first_makes_nobody_unproven(
 async def test_weak_and_symmetric_keys_are_not_used(github: IssuerDouble, world: World) -> None:
     with pytest.warns(UserWarning, match="2048"):
         weak = RSAKey.generate_key(1024, {"kid": "weak"})
-    secret = {"kty": "oct", "kid": "secret", "k": _encoded(b"s" * 32)}
+    secret = {"kty": "oct", "kid": "secret", "k": encoded(b"s" * 32)}
     encrypting = {**github.issuer.jwks()["keys"][0], "use": "enc", "kid": "enc"}
     github.jwks = {"keys": [weak.as_dict(private=False), secret, encrypting]}
     with pytest.raises(Unavailable, match="holds no key for RS256"):

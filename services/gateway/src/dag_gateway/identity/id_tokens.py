@@ -136,9 +136,13 @@ def _instant(claims: Claims, name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        instant = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:
+        instant = math.inf
+    if not math.isfinite(instant):
         raise Unproven(f"The token's {name} is no instant")
-    return float(value)
+    return instant
 
 
 def _decoded(part: str) -> dict[str, Any]:
