@@ -47,13 +47,18 @@ class Ci:
 
 
 @asynccontextmanager
-async def ci_of(heading: str, database: Database, directory: Path, *, without: str = "") -> AsyncIterator[Ci]:
-    """The provider under this heading of the page; `without` is a piece of its snippet that is taken out."""
+async def ci_of(
+    heading: str, database: Database, directory: Path, *, without: str = "", beside: Ci | None = None
+) -> AsyncIterator[Ci]:
+    """The provider under this heading of the page; `without` is a piece of its snippet that is taken out.
+
+    `beside` another, it is the same issuer before a second gateway.
+    """
     snippet = snippets()[heading]
     assert without in snippet
     (documented,) = registry_of(snippet).providers.values()
     async with AsyncExitStack() as stack:
-        double = await stack.enter_async_context(_double(documented))
+        double = beside.double if beside else await stack.enter_async_context(_double(documented))
         double.issuer._keys = [KEY]
         text = snippet.replace(without, "").replace(documented.url, _base(double, documented))
         world = await stack.enter_async_context(gateway_world.world_on(database, directory, more=text))
