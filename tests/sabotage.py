@@ -83,6 +83,13 @@ SABOTAGES = (
         ("tests/integration/test_gateway_deploy.py",),
     ),
     Sabotage(
+        "the claim of a one-time token",
+        "services/gateway/src/dag_gateway/handlers/request.py",
+        "    if one_time:\n",
+        "    if False:\n",
+        ("tests/integration/test_identity_one_time.py",),
+    ),
+    Sabotage(
         "the place of what changed nothing in a chain that arrived",
         "services/pusher/src/dag_pusher/domain/plan.py",
         "step = _passed(candidate, found, place) or _step(",

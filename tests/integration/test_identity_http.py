@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from oidc_world import Clock, encoded, forged
 from dag_common.contracts.codec import decode
 from dag_common.contracts.events import DeploymentRequested
 from dag_common.runtime import clock
+from dag_common.store import clock as log_clock
 from dag_common.store.database import Database
 from dag_sandbox.gitlab import GitLabDouble
 from dag_sandbox.oidc_issuer import IssuerDouble
@@ -275,11 +277,25 @@ async def test_an_issuer_that_is_down_stops_only_who_brings_an_unknown_key(
 async def test_a_host_whose_clock_is_stepped_takes_what_is_valid_and_nothing_else(
     hours: int, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = clock.now
+    true, step = clock.now, timedelta()
+    monkeypatch.setattr(clock, "now", lambda: true() + step)
     async with ci_of("Forgejo", database, tmp_path) as ci:
         valid, now = ci.token(), _now()
-        times = {"iat": now - 3600, "nbf": now - 3600, "exp": now - 120} if hours < 0 else {"iat": now + 3600}
-        wrong = ci.token(**{"exp": now + 7200, **times})
-        monkeypatch.setattr(clock, "now", lambda: true() + timedelta(hours=hours))
+        over, early = {"iat": now - 3600, "nbf": now - 3600, "exp": now - 120}, {"iat": now + 3600, "exp": now + 7200}
+        wrong = ci.token(**(over if hours < 0 else early))
+        step = timedelta(hours=hours)
         assert (await ci.deploy(wrong)).status_code == 401
         assert (await ci.deploy(valid)).status_code == 200
+
+
+async def test_a_monotonic_clock_that_went_wrong_is_put_right_by_the_database(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wild = Clock()
+    monkeypatch.setattr(log_clock, "monotonic", wild)
+    monkeypatch.setattr(log_clock, "HEAR_SECONDS", 0.05)
+    async with ci_of("Forgejo", database, tmp_path) as ci:
+        wild.seconds += 7200
+        async with asyncio.timeout(20):
+            while (await ci.deploy(ci.token())).status_code != 200:
+                pass

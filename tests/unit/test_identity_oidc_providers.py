@@ -68,6 +68,7 @@ def test_issuer_and_keys_follow_from_kind_and_url_unless_said(entry: str, issuer
         ("{kind: github, url: 'https://github.com'}", "providers.ci.audience: kind github needs the audience"),
         ("{kind: oidc, url: 'https://ci.example.com'}", "kind oidc needs the audience"),
         ("{kind: gitlab, url: 'https://g.example.com', requiredClaims: {environment: p}}", "expected an audience too"),
+        ("{kind: gitlab, url: 'https://g.example.com', oneTime: true}", "expected an audience too"),
         ("{kind: gitlab, url: 'https://g.example.com', claims: {repo: x}}", "belongs to kind oidc"),
         ("{kind: oidc, url: 'https://g.example.com', audience: x, algorithm: HS256}", "one of ES256, RS256"),
         ("{kind: oidc, url: 'https://g.example.com', audience: x, algorithm: none}", "one of ES256, RS256"),
@@ -88,11 +89,12 @@ def test_a_rule_that_cannot_hold_is_told_where_it_is_written(entry: str, words: 
         ("{kind: gitlab, url: 'https://g.example.com'}", GitLabTokens),
         ("{kind: gitlab, url: 'https://g.example.com', audience: x}", GitLabTokens),
         ("{kind: gitlab, url: 'https://g.example.com', audience: x, requiredClaims: {environment: p}}", OidcVerifier),
+        ("{kind: gitlab, url: 'https://g.example.com', audience: x, oneTime: true}", OidcVerifier),
         ("{kind: github, url: 'https://github.com', audience: x}", OidcVerifier),
         ("{kind: oidc, url: 'https://ci.example.com', audience: x}", OidcVerifier),
     ],
 )
-async def test_every_kind_has_its_verifier_and_required_claims_leave_no_way_around(entry: str, kind: type) -> None:
+async def test_every_kind_has_its_verifier_and_rules_about_tokens_leave_no_way_around(entry: str, kind: type) -> None:
     verifiers = ProviderVerifiers(lambda: _read(entry), clock.now)
     assert type(verifiers._verifier("ci")) is kind
     await verifiers.close()
