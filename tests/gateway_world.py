@@ -214,7 +214,7 @@ def _settings(directory: Path, **changes: Any) -> Settings:
 def _registry(gitlab: GitLabDouble, git: GitHost, more: str) -> Registry:
     repos = {"repo": gitlab.project_url("acme/shop"), "other_repo": gitlab.project_url("acme/tool")}
     text = REGISTRY.format(gitlab=gitlab.url, git=git.url("iac"), **repos)
-    files = {"dag.yaml": text, "more.yaml": more}
+    files = {"dag.yaml": text} | ({"more.yaml": more} if more else {})
     registry = load([SourceFile(name, content.encode(), Path()) for name, content in files.items()])
     assert registry.problems == ()
     return registry

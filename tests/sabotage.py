@@ -85,7 +85,7 @@ SABOTAGES = (
     Sabotage(
         "the claim of a one-time token",
         "services/gateway/src/dag_gateway/handlers/request.py",
-        "    if one_time:\n",
+        "    if checked.one_time:\n",
         "    if False:\n",
         ("tests/integration/test_identity_one_time.py",),
     ),

@@ -89,7 +89,7 @@ async def _end_whoever_waits(rival: asyncpg.Connection[asyncpg.Record]) -> None:
             pass
 
 
-async def test_reading_and_cancelling_take_a_token_that_was_used_and_use_none_up(
+async def test_reading_planning_and_cancelling_take_a_token_that_was_used_and_use_none_up(
     database: Database, tmp_path: Path
 ) -> None:
     async with ci_of("GitHub", database, tmp_path) as ci:
@@ -99,8 +99,11 @@ async def test_reading_and_cancelling_take_a_token_that_was_used_and_use_none_up
         )
         job = {"repoUrl": ci.app.repo_url, "jobId": ci.job_id, "jobToken": token}
         assert (await ci.world.client.post("/api/get/values", json=job)).json() == {"a": 1}
+        planned = await ci.deploy(token, version="1.2.4", dryRun="true")
+        assert (planned.status_code, planned.json()["dryRun"]) == (200, True)
         deployed = await ci.deploy(token)
         assert deployed.status_code == 200
+        assert (await ci.deploy(token, version="1.2.4", dryRun="true")).status_code == 200
         assert (await ci.world.client.post("/api/get/chart", json=job)).status_code == 200
         cancelled = await ci.world.client.post(f"/api/deployments/{deployed.json()['deploymentId']}/cancel", json=job)
         assert cancelled.status_code == 200

@@ -49,7 +49,7 @@ class RequestDeployment:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A request nothing speaks against: the fact as it would be recorded, its chart unpacked, and its one-time token."""
+    """A request nothing speaks against: the fact as it would be recorded, its chart, and its one-time token."""
 
     event: DeploymentRequested
     chart: Chart = field(repr=False)
