@@ -73,20 +73,21 @@ async def test_a_crash_before_the_commit_leaves_the_token_unused(
         async with rival.transaction():
             await rival.execute("SELECT * FROM dag.log_head FOR UPDATE")
             asked = asyncio.create_task(ci.deploy(token))
-            await _end_whoever_waits(rival)
+            await _end_whoever_waits(rival, asked)
             assert (await asked).status_code == 503
         await rival.close()
         assert (await ci.deploy(token, version="1.2.4")).status_code == 200
         assert len(await ci.world.log()) == 1
 
 
-async def _end_whoever_waits(rival: asyncpg.Connection[asyncpg.Record]) -> None:
-    async with asyncio.timeout(20):
+async def _end_whoever_waits(rival: asyncpg.Connection[asyncpg.Record], asked: asyncio.Task[httpx.Response]) -> None:
+    async with asyncio.timeout(60):
         while not await rival.fetch(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
         ):
-            pass
+            assert not asked.done(), asked.result().text
+            await asyncio.sleep(0.01)
 
 
 async def test_reading_planning_and_cancelling_take_a_token_that_was_used_and_use_none_up(
