@@ -207,7 +207,6 @@ async def test_a_failure_then_a_success_is_a_failure_to_the_hasty_and_a_success_
     assert world.status["operationState"]["retryCount"] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the judge takes retryCount of the operation before for one of a running sync")
 async def test_what_a_retried_operation_left_is_no_failure_of_the_next_one(world: World) -> None:
     await world.push("1.2.3", outcome="retry-then-succeed")
     await world.rests_at(world.commits[-1])
@@ -354,7 +353,6 @@ async def test_a_chart_that_does_not_render_is_a_comparison_error_at_no_commit(w
 
 
 @pytest.mark.usefixtures("hurried")
-@pytest.mark.xfail(strict=True, reason="the judge waits for our commit, but a comparison that fails names none")
 async def test_a_chart_that_never_renders_fails_with_what_argo_cd_says(world: World) -> None:
     since = await world.push("1.2.3", outcome="render-error")
     expected = world.expectation()

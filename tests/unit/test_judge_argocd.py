@@ -154,6 +154,11 @@ def test_a_retry_counts_as_often_as_the_target_allows() -> None:
         assert message.startswith("Attempt 1 failed: one or more objects failed to apply.")
 
 
+def test_a_retry_count_that_the_sync_before_left_is_no_failed_attempt() -> None:
+    underway = {"status": {"operationState": {"finishedAt": None}}}
+    assert "Argo CD syncs" in progressing(judged(RETRYING, underway))
+
+
 def test_a_degraded_application_after_our_sync_is_a_failure() -> None:
     verdict = failed(judged(DEGRADED))
     assert verdict.reason == "degraded"
@@ -189,6 +194,22 @@ def test_an_error_on_our_commit_that_lasts_is_a_failure(type_: str, code: str) -
     verdict = failed(assess({APPLICATION: lasting}, expectation()))
     assert verdict.reason == code
     assert "helm template failed" in verdict.message
+
+
+@pytest.mark.parametrize("named", [None, "main"])
+def test_a_comparison_that_fails_names_no_commit_and_counts_from_our_push(named: str | None) -> None:
+    nameless = {"sync": {"revision": named}}
+    verdict = failed(judged(BROKEN, {"status": nameless}))
+    assert verdict.reason == "comparison-error"
+    assert verdict.message == "Application argocd/podinfo shows ComparisonError: helm template failed."
+    before = {"type": "ComparisonError", "message": "x", "lastTransitionTime": "2026-09-01T09:00:00Z"}
+    for change in (
+        {"conditions": [before]},
+        {"sync": {"status": "OutOfSync"}},
+        {"reconciledAt": "2026-09-01T10:02:00Z"},
+    ):
+        assert isinstance(judged(BROKEN, {"status": nameless}, {"status": change}), Progressing)
+    assert isinstance(judged(BROKEN, {"status": nameless}, expected=expectation(fail_after=0)), Progressing)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def _sync_failed(case: Case) -> Failed | None:
     operation, allowed = case.app.operation, case.expected.target.fail_after
     if not case.attempted:
         return None
-    often = operation.phase == "Running" and 0 < allowed <= operation.retries
+    often = operation.waits_to_retry and 0 < allowed <= operation.retries
     if not often and (not operation.failed or case.app.queued):
         return None
     told_by = told(operation.message) or f"The sync ended as {operation.phase}"
@@ -101,8 +101,8 @@ def _degraded(case: Case) -> Failed | None:
 
 
 def _cannot_compare(case: Case) -> Failed | None:
-    """Argo CD cannot make manifests of our commit, and that has not passed."""
-    if not case.compared or not case.expected.target.fail_after:
+    """Argo CD cannot make manifests since our push, and that has not passed: such a comparison names no commit."""
+    if not (case.compared or case.nameless) or not case.expected.target.fail_after:
         return None
     for trouble in case.app.errors:
         since = trouble.since

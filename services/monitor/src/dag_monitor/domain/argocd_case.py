@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dag_common.contracts.events import Evidence
-from dag_monitor.domain.argocd_observation import Application
+from dag_monitor.domain.argocd_observation import Application, is_commit
 from dag_monitor.domain.expectation import Expectation, Relation
 
 
@@ -21,6 +21,11 @@ class Case:
     def compared(self) -> bool:
         """Whether what runs was compared with a commit that holds our chart."""
         return self.holds_ours(self.app.revisions)
+
+    @property
+    def nameless(self) -> bool:
+        """Whether no commit could be compared: Argo CD leaves the branch's name, or nothing, in the commit's place."""
+        return self.app.sync == "Unknown" and not any(is_commit(one) for one in self.app.revisions)
 
     @property
     def attempted(self) -> bool:

@@ -38,13 +38,18 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The last sync. One that waits for its next retry is Running and has `finished_at`; `retries` failed so far."""
+    """The last sync. Of one that waits to retry, `retries` failed so far; any other may show those of one before."""
 
     phase: str = ""
     message: str = ""
     revisions: tuple[str, ...] = ()
     finished_at: datetime | None = None
     retries: int = 0
+
+    @property
+    def waits_to_retry(self) -> bool:
+        """Whether an attempt failed and the next has not begun; a merge patch leaves no other trace of which it is."""
+        return self.phase == "Running" and self.finished_at is not None
 
     @property
     def failed(self) -> bool:
@@ -89,7 +94,12 @@ def revisions(objects: Objects, target: RolloutTarget) -> frozenset[str]:
     """The commits it was compared with and synced to; charts of a chart repository have versions instead."""
     app = observe(objects, target)
     named = (*app.revisions, *app.operation.revisions) if app else ()
-    return frozenset(one for one in named if _COMMIT.fullmatch(one))
+    return frozenset(one for one in named if is_commit(one))
+
+
+def is_commit(revision: str) -> bool:
+    """Whether it is the full hash of a commit, not a branch or the version of a chart."""
+    return _COMMIT.fullmatch(revision) is not None
 
 
 def observe(objects: Objects, target: RolloutTarget) -> Application | None:

@@ -25,7 +25,7 @@ def _standing_still(case: Case) -> Iterator[str]:
 
 def _operating(case: Case) -> Iterator[str]:
     app, operation = case.app, case.app.operation
-    if operation.phase == "Running" and operation.finished_at is not None and case.attempted:
+    if operation.waits_to_retry and case.attempted:
         yield sentences(f"Attempt {max(operation.retries, 1)} failed: {told(operation.message)}")
     if operation.phase in ("Running", "Terminating"):
         commits = ", ".join(short(one) for one in operation.revisions)
