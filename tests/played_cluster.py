@@ -8,7 +8,6 @@ from typing import Any
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.runtime import clock
-from dag_monitor.domain import helm
 from dag_monitor.domain.expectation import Expectation, Later, Object, Ref, Relation
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.verdict import Progressing, Verdict
@@ -96,8 +95,7 @@ def pictures(double: ClusterDouble, *, since: int = BEGINNING) -> Iterator[Mappi
 
 def verdicts(double: ClusterDouble, expected: Expectation, *, since: int = BEGINNING) -> list[Verdict]:
     """What the judge says after every single write."""
-    kind = expected.target.kind
-    assess = helm.assess if kind == "helm" else judge_for(kind).assess
+    assess = judge_for(expected.target.kind).assess
     return [assess(picture, expected) for picture in pictures(double, since=since)]
 
 

@@ -31,13 +31,8 @@ class Release:
 
     @property
     def watched(self) -> tuple[str, str]:
-        """The kind and the namespace of the target that shows how it went.
-
-        Releases of plain Helm are watched by their Deployments, as DAG has no targets of kind helm yet.
-        """
-        if self.kind == "argocd":
-            return "argocd", ARGOCD_NAMESPACE
-        return ("flux" if self.kind == "flux" else "workload"), self.namespace
+        """The kind and the namespace of the target that shows how it went."""
+        return self.kind, ARGOCD_NAMESPACE if self.kind == "argocd" else self.namespace
 
 
 RELEASES: Final = (
