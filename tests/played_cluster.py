@@ -9,6 +9,8 @@ from typing import Any
 from dag_common.contracts.events import RolloutTarget
 from dag_common.runtime import clock
 from dag_monitor.domain.expectation import Expectation, Later, Object, Ref, Relation
+from dag_monitor.domain.helm_observation import at_work
+from dag_monitor.domain.helm_payload import release_of
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.verdict import Progressing, Verdict
 from dag_sandbox.cluster.double import ClusterDouble
@@ -88,9 +90,19 @@ def pictures(double: ClusterDouble, *, since: int = BEGINNING) -> Iterator[Mappi
         if change.type == "DELETED":
             objects.pop(ref, None)
         else:
-            objects[ref] = change.object
+            objects[ref] = shown(change.object)
         if change.revision > since:
             yield dict(objects)
+
+
+def shown(obj: Object) -> Object:
+    """As the monitor sees it: without secret data, and a release of Helm read unless Helm is at work on it."""
+    if obj["kind"] != "Secret":
+        return obj
+    partial = {"metadata": obj["metadata"]}
+    if at_work(obj["metadata"]["labels"]["status"]):
+        return partial
+    return partial | {"release": release_of(obj["data"]["release"])}
 
 
 def verdicts(double: ClusterDouble, expected: Expectation, *, since: int = BEGINNING) -> list[Verdict]:
