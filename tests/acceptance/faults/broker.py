@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 
+from acceptance.faults import processes
 from acceptance.faults.storm import ENDS_WITHIN, STRIKES_WITHIN, Storm, Strike, until
 from acceptance.harness.ci import Order
 from acceptance.harness.interventions import purge_queue, waiting_in
@@ -59,7 +60,7 @@ async def queue_purged(storm: Storm, draw: random.Random) -> int:
     """An operator empties a queue in which a deployment waits, because nobody is there to take it."""
     kind, queue = draw.choice([("pusher", PUSHER_QUEUE), ("monitor", MONITOR_QUEUE)])
     services, url = storm.scene.dag.services[kind], storm.servers.broker.url
-    async with storm.supervisor.held_down(*services):
+    async with storm.turns[processes.__name__], storm.supervisor.held_down(*services):
         for service in services:
             await until(f"{service.name} runs", lambda service=service: service.running)  # type: ignore[misc]
             await service.kill()

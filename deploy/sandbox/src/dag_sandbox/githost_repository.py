@@ -15,7 +15,7 @@ from dag_common.runtime.clock import now
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
-_RACED = ("current tip is not the first parent", "failed to lock file")
+_RACED = ("current tip is not the first parent", "failed to lock file", "old reference value does not match")
 """What libgit2 says when a branch moved since its tip was read, or moves now (libgit2, src/libgit2/commit.c)."""
 
 
