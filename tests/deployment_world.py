@@ -25,7 +25,7 @@ from dag_common.runtime import clock
 from dag_common.store import todo
 from dag_common.store.streams import Decision, Streams
 from dag_common.store.todo import Lane
-from dag_gateway.handlers.request import RequestDeployment, RequestDeploymentHandler
+from dag_gateway.handlers.request import Checked, RequestDeployment, RequestDeploymentHandler
 from dag_monitor.domain.expectation import Knowledge, Objects
 from dag_monitor.domain.judges import Judge
 from dag_monitor.domain.rollout import Sight, decide
@@ -162,8 +162,8 @@ class Admitting(RequestDeploymentHandler):
         super().__init__(database, None)  # type: ignore[arg-type]
         self._event = event
 
-    async def check(self, command: RequestDeployment) -> DeploymentRequested:
-        return self._event
+    async def check(self, command: RequestDeployment) -> Checked:
+        return Checked(self._event, chart=None)  # type: ignore[arg-type]
 
 
 class StandingRollouts(Rollouts):
