@@ -49,13 +49,7 @@ TODAY: Final = Code()
 
 def past(directory: Path, commit: str = LAST_LANDED) -> Code:
     """The code of a commit, taken from git's history into `directory`; fails if a process would load anything else."""
-    try:
-        archive = _run("git", "-C", str(REPOSITORY), "archive", commit, *PACKAGES.values())
-    except AssertionError as exc:
-        raise AssertionError(
-            f"commit {commit} is not in this checkout, and upgrades are tried with its code: "
-            "take all of the history with `git fetch --unshallow`"
-        ) from exc
+    archive = _archive(commit)
     with tarfile.open(fileobj=BytesIO(archive)) as tar:
         tar.extractall(directory, filter="data")
     sources = ":".join(str(directory / source) for source in PACKAGES.values())
@@ -63,6 +57,20 @@ def past(directory: Path, commit: str = LAST_LANDED) -> Code:
     strangers = [path for path in code.run("-c", WHERE).splitlines() if not Path(path).is_relative_to(directory)]
     assert not strangers, f"a process of the past would load {strangers}"
     return code
+
+
+def _archive(commit: str) -> bytes:
+    """The commit's sources; a checkout without its history asks where it came from for this one commit."""
+    git = ("git", "-C", str(REPOSITORY))
+    try:
+        if subprocess.run((*git, "cat-file", "-e", commit), capture_output=True, check=False).returncode:
+            _run(*git, "fetch", "--quiet", "--depth=1", "origin", commit)
+        return _run(*git, "archive", commit, *PACKAGES.values())
+    except AssertionError as exc:
+        raise AssertionError(
+            f"commit {commit} is not in this checkout, and upgrades are tried with its code: "
+            "take all of the history with `git fetch --unshallow`"
+        ) from exc
 
 
 def _run(*command: str, variables: Mapping[str, str] | None = None) -> bytes:
