@@ -31,6 +31,7 @@ BAD = "1.0.1"
 BROKEN = (
     "image.tag=no-such-tag",
     "sandbox.outcome=fail",
+    "sandbox.symptom=image-pull",
     "sandbox.reason=the image nginx:no-such-tag cannot be pulled: not found",
 )
 """Overrides of a deployment that fails. The sandbox runs no containers: values below `sandbox` say how it ends."""
