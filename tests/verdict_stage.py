@@ -16,11 +16,12 @@ from dag_monitor.domain.expectation import Expectation, Object, Ref, Relation
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.verdict import Progressing, Succeeded, Verdict
 from dag_sandbox.cluster.double import ClusterDouble
-from dag_sandbox.cluster.resources import APPLICATIONS, HELM_RELEASES
+from dag_sandbox.cluster.resources import APPLICATIONS, HELM_RELEASES, SECRETS
 from dag_sandbox.githost import GitHost
 from dag_sandbox.reconcilers.argocd import ArgoApp, ArgoCd, GitSource
 from dag_sandbox.reconcilers.flux import FluxReconciler, FluxRelease, FluxSource
 from dag_sandbox.reconcilers.helm import HelmAgent, HelmApp, HelmFlags
+from dag_sandbox.reconcilers.helm_release import PENDING
 from dag_sandbox.reconcilers.outcomes import Outcome
 from dag_sandbox.reconcilers.workloads import WorkloadControllers
 
@@ -83,6 +84,12 @@ class Stage:
     def key(self) -> tuple[str, str]:
         """Where the target is."""
         return ("argocd" if self.kind == "argocd" else "default"), NAME
+
+    @property
+    def under_way(self) -> bool:
+        """Whether Helm is at work; killed then it leaves what no successor goes on with."""
+        secrets = self.double.list(SECRETS)
+        return any(secret["metadata"]["labels"]["status"] in PENDING for secret in secrets)
 
     async def push(self, version: str, **sandbox: Any) -> str:
         """A commit of the chart, by whomever."""
@@ -156,6 +163,7 @@ async def stage(kind: str, directory: Path) -> AsyncIterator[Stage]:
         try:
             await here.begin()
             assert isinstance(await here.watch("1.2.2", "").final(), Succeeded)
+            await until(lambda: not here.under_way)
             yield here
         finally:
             await here.stop()
