@@ -44,7 +44,7 @@ async def test_what_is_refused_in_an_outage_is_taken_after_it_and_committed_once
     order = await refused_order(scene)
     wire.cut()
     wire.speak()
-    await wire.mend()
+    wire.mend()
     await scene.ci.submit(order)
     assert (await scene.ci.follow(order).end()).status == "deployed"
     accepted = {each.deployment_id for each in scene.ci.orders if each.deployment_id}

@@ -56,7 +56,7 @@ async def test_publishing_without_a_broker_is_unavailable_and_works_again_when_i
     with pytest.raises(Unavailable, match="cannot be asked") as failure:
         await bus.publish(messages(1))
     assert "guest" not in str(failure.value)
-    await wire.mend()
+    wire.mend()
     await persistently(bus.ping)
     await bus.publish(messages(1))
 
@@ -72,7 +72,7 @@ async def test_a_consumer_goes_on_after_the_broker_was_away_and_loses_nothing(bu
         wire.cut()
         with suppress(Unavailable):
             await stale.ack()
-        await wire.mend()
+        wire.mend()
         got: dict[str, int] = {}
         async with asyncio.timeout(20):
             while not {message.id for message in sent[1:]} <= set(got):
@@ -190,7 +190,7 @@ async def test_a_broker_that_falls_silent_does_not_answer_a_ping_and_does_when_i
             await bus.ping()
     wire.cut()
     wire.speak()
-    await wire.mend()
+    wire.mend()
     await persistently(bus.ping)
 
 

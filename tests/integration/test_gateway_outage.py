@@ -53,7 +53,7 @@ async def wired(
         for wire in (to_database, to_broker):
             wire.cut()
             wire.speak()
-            await wire.mend()
+            wire.mend()
 
 
 Ask = Callable[[], Awaitable[httpx.Response]]
@@ -94,7 +94,7 @@ async def test_without_database_or_broker_a_deployment_is_refused_at_once_and_ta
     assert await length(wired.direct) == kept, "what was refused left nothing behind"
     wire.cut()
     wire.speak()
-    await wire.mend()
+    wire.mend()
     await answered(lambda: wired.world.deploy(job), 200)
     assert await length(wired.direct) == kept + 1
 
@@ -153,7 +153,7 @@ async def test_without_the_database_nothing_is_accepted_and_readiness_says_so(wi
         assert (ready.status_code, ready.json()["database"] != "ok", ready.json()["broker"]) == (503, True, "ok")
         wired.database.cut()
         wired.database.speak()
-        await wired.database.mend()
+        wired.database.mend()
         await append(wired, id_, 2)
         while (sent := await anext(events)).event != "status":
             pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -90,8 +91,22 @@ async def test_a_cut_wire_counts_what_it_dropped_refuses_and_takes_again_when_me
                     assert await reader.read() == b""
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", urlsplit(wire.url).port)
-        await wire.mend()
+        wire.mend()
         assert await first_words(wire, 5) == b"hello"
+
+
+async def test_a_connection_taken_in_the_very_moment_of_a_cut_is_dropped_with_the_others() -> None:
+    async with echo(b"hello") as url, wire_to(url) as wire:
+        for ticks in range(6):
+            with socket.create_connection(("127.0.0.1", urlsplit(wire.url).port), timeout=5) as caller:
+                for _ in range(ticks):
+                    await asyncio.sleep(0)
+                wire.cut()
+                wire.mend()
+                caller.setblocking(False)
+                with suppress(ConnectionResetError):
+                    assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(caller, 5), 5) == b""
+        assert wire.dropped > 0
 
 
 async def first_words(wire: Wire, count: int) -> bytes:

@@ -75,7 +75,7 @@ class PostgresPair:
         await self._standby.promote()
         self._primary = self._standby
         self.wire.retarget(self._primary.url)
-        await self.wire.mend()
+        self.wire.mend()
         await self.add_standby()
         await asyncio.to_thread(shutil.rmtree, lost.data)
 

@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from asyncio import StreamReader, StreamWriter, Task
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "amqp": 5672}
+
+
+@dataclass(slots=True)
+class Call:
+    """One connection that was taken; `answered` once its socket belongs to the first of its two ends."""
+
+    accepted: socket.socket
+    answered: bool = False
+    ends: list[StreamWriter] = field(default_factory=list)
+
+    async def answer(self) -> StreamReader:
+        self.answered = True
+        reader, writer = await asyncio.open_connection(sock=self.accepted)
+        self.ends.append(writer)
+        return reader
+
+    async def put_through(self, url: str) -> StreamReader:
+        reader, writer = await _connect(url)
+        self.ends.append(writer)
+        return reader
+
+    def drop(self) -> None:
+        if not self.answered:
+            self.accepted.close()
+        for end in self.ends:
+            end.transport.abort()
 
 
 class Wire:
@@ -17,8 +45,9 @@ class Wire:
     def __init__(self, url: str) -> None:
         self._first_url = url
         self._server_url = url
-        self._open: dict[Task[None], list[StreamWriter]] = {}
-        self._server: asyncio.Server | None = None
+        self._open: dict[Task[None], Call] = {}
+        self._tasks: set[Task[None]] = set()
+        self._listening: socket.socket | None = None
         self._port = 0
         self._speaks = asyncio.Event()
         self._speaks.set()
@@ -38,24 +67,33 @@ class Wire:
         """How many connections stand or wait to be carried."""
         return len(self._open)
 
-    async def mend(self) -> None:
+    def mend(self) -> None:
         """Take connections (again)."""
-        if self._server is None or not self._server.is_serving():
-            self._server = await asyncio.start_server(self._carry, "127.0.0.1", self._port)
-            self._port = self._server.sockets[0].getsockname()[1]
+        if self._listening is None:
+            self._listening = socket.create_server(("127.0.0.1", self._port))
+            self._listening.setblocking(False)
+            self._port = self._listening.getsockname()[1]
+            asyncio.get_running_loop().add_reader(self._listening, self._take, self._listening)
 
     def cut(self) -> None:
         """Refuse new connections and drop those that stand."""
-        assert self._server is not None
-        self._server.close()
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+            self._listening = None
         self.drop()
+
+    async def end(self) -> None:
+        """Cut for good; returns when every connection is gone."""
+        self.cut()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def drop(self) -> None:
         """Drop the connections that stand; new ones are taken."""
         self.dropped += len(self._open)
-        for carrying, ends in self._open.items():
-            for end in ends:
-                end.transport.abort()
+        for carrying, call in self._open.items():
+            call.drop()
             carrying.cancel()
         self._open.clear()
 
@@ -71,21 +109,33 @@ class Wire:
         """Lead new connections to this server; those that stand stay where they are."""
         self._server_url = url
 
-    async def _carry(self, reader: StreamReader, writer: StreamWriter) -> None:
-        carrying = asyncio.current_task()
-        assert carrying is not None
-        ends = self._open[carrying] = [writer]
+    def _take(self, listening: socket.socket) -> None:
+        """Take one connection, at once and by hand: asyncio's server leaks what it took while it was being closed."""
         try:
-            await self._speaks.wait()
-            there, back = await _connect(self._server_url)
-            ends.append(back)
-            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
-        except (OSError, asyncio.CancelledError):
-            pass  # nobody is there, or we dropped it: the client sees its connection closed
-        finally:
-            self._open.pop(carrying, None)
-            for end in ends:
-                end.close()
+            accepted, _ = listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # whoever called hung up
+        call = Call(accepted)
+        carrying = asyncio.get_running_loop().create_task(self._carry(call))
+        self._open[carrying] = call
+        self._tasks.add(carrying)
+        carrying.add_done_callback(self._forget)
+
+    def _forget(self, carrying: Task[None]) -> None:
+        self._open.pop(carrying, None)
+        self._tasks.discard(carrying)
+
+    async def _carry(self, call: Call) -> None:
+        with suppress(OSError, asyncio.CancelledError):  # nobody is there, or we dropped it: the client sees it closed
+            try:
+                reader = await call.answer()
+                await self._speaks.wait()
+                there = await call.put_through(self._server_url)
+                here, back = call.ends
+                await asyncio.gather(self._pump(reader, back), self._pump(there, here))
+            finally:
+                for end in call.ends:
+                    end.close()
 
     async def _pump(self, reader: StreamReader, writer: StreamWriter) -> None:
         with suppress(OSError):
@@ -112,8 +162,8 @@ async def _connect(url: str) -> tuple[StreamReader, StreamWriter]:
 async def wire_to(url: str) -> AsyncIterator[Wire]:
     """A wire that carries, for the block."""
     wire = Wire(url)
-    await wire.mend()
+    wire.mend()
     try:
         yield wire
     finally:
-        wire.cut()
+        await wire.end()
