@@ -12,67 +12,35 @@ import typer
 from dag_client import command, session
 from dag_client import options as flag
 from dag_client.answers import Refusal
-from dag_client.call import Call, Given, complete_for
+from dag_client.call import Call, complete_for
 from dag_client.ci import TO_LET_GITHUB_ASK, detect
 from dag_client.errors import ClientError, Misused
-from dag_client.overrides import Overrides
-from dag_client.packing import read_chart
+from dag_client.flag_groups import CallFlags, ChartFlags, grouped
 from dag_client.views import Lines
 
 GITHUB_ADVICE = f"""GITHUB_TOKEN does not say which run it belongs to, so DAG does not take it.
 Call `dag` instead, which proves the job by an ID token; {TO_LET_GITHUB_ASK}"""
 
 
-def deploy(  # noqa: PLR0913 - typer reads the flags from the signature
-    chart: flag.Chart,
-    *,
-    server: flag.Server = "",
-    repo: flag.Repo = "",
-    job_id: flag.JobId = "",
-    job_token: flag.JobToken = "",
-    environment: flag.Environment = "",
-    deploy_version: flag.DeployVersion = "",
-    timeout: flag.Timeout = flag.TIMEOUT,
-    values_file: flag.ValuesFile = None,
-    set_string: flag.SetString = None,
-    set_json: flag.SetJson = None,
-    set_file: flag.SetFile = None,
-    include_all_files: flag.IncludeAll = False,
-) -> None:
+@grouped
+def deploy(chart: flag.Chart, caller: CallFlags, what: ChartFlags) -> None:
     """Deploy a chart folder or .tgz and wait for its end (dag deploy does the same and more)."""
-    call = _call(Given(server, repo, job_id, job_token, environment, timeout))
-    if not deploy_version.strip():
+    call = _call(caller)
+    if not what.deploy_version.strip():
         raise Misused("Missing: --deploy-version (DAG_DEPLOY_VERSION).")
-    overrides = Overrides(values_file or (), set_string or (), set_json or (), set_file or ())
-    content = read_chart(chart, overrides, include_all=include_all_files)
-    command.run(session.deploy(call, deploy_version, content, Lines()))
+    command.run(session.deploy(call, what.deploy_version, what.pack(chart), Lines()))
 
 
-def get_chart(  # noqa: PLR0913 - typer reads the flags from the signature
-    output: flag.Output,
-    *,
-    server: flag.Server = "",
-    repo: flag.Repo = "",
-    job_id: flag.JobId = "",
-    job_token: flag.JobToken = "",
-    environment: flag.Environment = "",
-    timeout: flag.Timeout = flag.TIMEOUT,
-) -> None:
+@grouped
+def get_chart(output: flag.Output, caller: CallFlags) -> None:
     """Write the chart that is deployed now, as a .tgz."""
-    command.write_chart(_call(Given(server, repo, job_id, job_token, environment, timeout)), output)
+    command.write_chart(_call(caller), output)
 
 
-def get_values(  # noqa: PLR0913 - typer reads the flags from the signature
-    *,
-    server: flag.Server = "",
-    repo: flag.Repo = "",
-    job_id: flag.JobId = "",
-    job_token: flag.JobToken = "",
-    environment: flag.Environment = "",
-    timeout: flag.Timeout = flag.TIMEOUT,
-) -> None:
+@grouped
+def get_values(caller: CallFlags) -> None:
     """Print the values that are deployed now, as JSON."""
-    command.print_values(_call(Given(server, repo, job_id, job_token, environment, timeout)))
+    command.print_values(_call(caller))
 
 
 def deploy_main() -> None:
@@ -90,8 +58,8 @@ def get_values_main() -> None:
     _main("dag-get-values", get_values)
 
 
-def _call(given: Given) -> Call:
-    return complete_for(detect(os.environ), given)
+def _call(caller: CallFlags) -> Call:
+    return complete_for(detect(os.environ), caller.given())
 
 
 def _main(name: str, function: Callable[..., Any]) -> None:

@@ -17,11 +17,10 @@ from rich.console import Console
 
 from dag_client import ci_log, plans, session
 from dag_client import options as flag
-from dag_client.call import Call, Given, Proof, complete, server_address
+from dag_client.call import Call, Proof, complete, server_address
 from dag_client.ci import detect
 from dag_client.errors import ClientError, Misused
-from dag_client.overrides import Overrides
-from dag_client.packing import read_chart
+from dag_client.flag_groups import CallFlags, ChartFlags, JobFlags, OutputFlags, grouped
 from dag_client.summary import described
 from dag_client.views import JsonLines, Lines, Screen, View, printable
 
@@ -45,25 +44,9 @@ app = typer.Typer(
 
 
 @app.command()
-def deploy(  # noqa: PLR0913 - typer reads the flags from the signature
-    chart: flag.Chart,
-    *,
-    server: flag.Server = "",
-    repo: flag.Repo = "",
-    job_id: flag.JobId = "",
-    job_token: flag.JobToken = "",
-    environment: flag.Environment = "",
-    deploy_version: flag.DeployVersion = "",
-    timeout: flag.Timeout = flag.TIMEOUT,
-    audience: flag.Audience = "",
-    values_file: flag.ValuesFile = None,
-    set_string: flag.SetString = None,
-    set_json: flag.SetJson = None,
-    set_file: flag.SetFile = None,
-    include_all_files: flag.IncludeAll = False,
-    as_json: flag.Json = False,
-    no_wait: flag.NoWait = False,
-    dry_run: flag.DryRun = False,
+@grouped
+def deploy(
+    chart: flag.Chart, caller: CallFlags, what: ChartFlags, output: OutputFlags, audience: flag.Audience = ""
 ) -> None:
     """Deploy a chart and wait until it runs.
 
@@ -74,20 +57,19 @@ rollout. In CI the version defaults to the tag or commit.
       [bold]dag deploy ./chart --set image.tag=1.4.2 --set-json replicas=3[/]
       [bold]dag deploy ./chart --dry-run[/]
     """
-    call = complete(Given(server, repo, job_id, job_token, environment, timeout, audience), os.environ)
-    version = deploy_version or detect(os.environ).version
+    call = complete(caller.given(audience), os.environ)
+    version = what.deploy_version or detect(os.environ).version
     if not version:
         raise Misused("Missing: --deploy-version (DAG_DEPLOY_VERSION).")
-    overrides = Overrides(values_file or (), set_string or (), set_json or (), set_file or ())
-    content = read_chart(chart, overrides, include_all=include_all_files)
-    if dry_run:
-        _show_plan(run(session.plan(call, version, content)), as_json=as_json)
+    content = what.pack(chart)
+    if output.dry_run:
+        _show_plan(run(session.plan(call, version, content)), as_json=output.as_json)
         return
-    if no_wait:
+    if output.no_wait:
         deployment_id = run(session.submit(call, version, content))
-        typer.echo(json.dumps({"deploymentId": deployment_id}) if as_json else deployment_id)
+        typer.echo(json.dumps({"deploymentId": deployment_id}) if output.as_json else deployment_id)
         return
-    _deploy(call, version, content, _view(as_json=as_json))
+    _deploy(call, version, content, _view(as_json=output.as_json))
 
 
 def _show_plan(plan: dict[str, Any], *, as_json: bool) -> None:
@@ -115,19 +97,10 @@ def _report(view: View, headline: str, message: str, *, failed: bool) -> None:
 
 
 @app.command("get-chart")
-def get_chart(  # noqa: PLR0913 - typer reads the flags from the signature
-    output: flag.Output,
-    *,
-    server: flag.Server = "",
-    repo: flag.Repo = "",
-    job_id: flag.JobId = "",
-    job_token: flag.JobToken = "",
-    environment: flag.Environment = "",
-    timeout: flag.Timeout = flag.TIMEOUT,
-    audience: flag.Audience = "",
-) -> None:
+@grouped
+def get_chart(output: flag.Output, caller: CallFlags, audience: flag.Audience = "") -> None:
     """Write the chart that is deployed now, as a .tgz."""
-    write_chart(complete(Given(server, repo, job_id, job_token, environment, timeout, audience), os.environ), output)
+    write_chart(complete(caller.given(audience), os.environ), output)
 
 
 def write_chart(call: Call, output: Path) -> None:
@@ -144,18 +117,10 @@ def write_chart(call: Call, output: Path) -> None:
 
 
 @app.command("get-values")
-def get_values(  # noqa: PLR0913 - typer reads the flags from the signature
-    *,
-    server: flag.Server = "",
-    repo: flag.Repo = "",
-    job_id: flag.JobId = "",
-    job_token: flag.JobToken = "",
-    environment: flag.Environment = "",
-    timeout: flag.Timeout = flag.TIMEOUT,
-    audience: flag.Audience = "",
-) -> None:
+@grouped
+def get_values(caller: CallFlags, audience: flag.Audience = "") -> None:
     """Print the values that are deployed now, as JSON."""
-    print_values(complete(Given(server, repo, job_id, job_token, environment, timeout, audience), os.environ))
+    print_values(complete(caller.given(audience), os.environ))
 
 
 def print_values(call: Call) -> None:
@@ -185,13 +150,11 @@ def watch(
 
 
 @app.command()
-def cancel(  # noqa: PLR0913 - typer reads the flags from the signature
+@grouped
+def cancel(
     deployment_id: flag.DeploymentId,
+    caller: JobFlags,
     *,
-    server: flag.Server = "",
-    repo: flag.Repo = "",
-    job_id: flag.JobId = "",
-    job_token: flag.JobToken = "",
     audience: flag.Audience = "",
     operator_token: flag.OperatorToken = "",
     as_json: flag.Json = False,
@@ -202,9 +165,9 @@ def cancel(  # noqa: PLR0913 - typer reads the flags from the signature
 accepted, 4 still open because a push is under way.
     """
     if operator_token:
-        address, proof = _address(server), Proof.of_operator(operator_token)
+        address, proof = _address(caller.server), Proof.of_operator(operator_token)
     else:
-        call = complete(Given(server, repo, job_id, job_token, audience=audience), os.environ)
+        call = complete(caller.given(audience), os.environ)
         address, proof = call.server, Proof.of_job(call)
     answer = run(session.cancel(address, deployment_id, proof))
     typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else printable(str(answer.get("message", ""))))
