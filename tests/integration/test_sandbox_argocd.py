@@ -83,6 +83,7 @@ class World:
             synced
             and (status.get("health") or {}).get("status") == health
             and "operation" not in self.double.get(APPLICATIONS, *KEY)
+            and status["reconciledAt"] >= (status.get("operationState") or {}).get("finishedAt", "")
         )
 
     def seen(self, since: int, *parts: Callable[[dict[str, Any]], Any]) -> list[Any]:
