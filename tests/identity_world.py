@@ -14,7 +14,8 @@ import httpx
 from identity_page import CLAIMS, registry_of, snippets
 from oidc_world import KEY
 
-from dag_common.registry.schema import App, Provider
+from dag_common.registry.apps import App
+from dag_common.registry.providers import Provider
 from dag_common.store.database import Database
 from dag_sandbox.gitlab import GitLabDouble
 from dag_sandbox.gitlab_jobs import id_token_claims

@@ -12,7 +12,8 @@ from typing import Any
 
 from joserfc.jwk import RSAKey
 
-from dag_common.registry.schema import Environment, IacPlace, Provider, Target
+from dag_common.registry.apps import Environment, IacPlace, Target
+from dag_common.registry.providers import Provider
 from dag_common.runtime import clock
 from dag_gateway.domain.jobs import JobClaim
 from dag_gateway.identity.oidc import OidcVerifier

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from dag_common.errors import Unavailable, Unproven
 from dag_common.registry.durations import Seconds
-from dag_common.registry.schema import Provider
+from dag_common.registry.providers import Provider
 from dag_common.runtime import clock
 from dag_gateway.domain.jobs import JobClaim, RefType
 from dag_gateway.identity.gitlab import GitLabVerifier

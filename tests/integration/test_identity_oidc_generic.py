@@ -8,7 +8,7 @@ from identity_page import CLAIMS
 from oidc_world import KEY, OURS, World, claim_of
 
 from dag_common.errors import Unavailable, Unproven
-from dag_common.registry.schema import ClaimNames, Provider
+from dag_common.registry.providers import ClaimNames, Provider
 from dag_sandbox.oidc_issuer import IssuerDouble
 
 

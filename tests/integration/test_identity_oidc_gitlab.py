@@ -10,7 +10,7 @@ import pytest
 from oidc_world import KEY, OURS, World, claim_of
 
 from dag_common.errors import Unproven
-from dag_common.registry.schema import Provider
+from dag_common.registry.providers import Provider
 from dag_gateway.domain.jobs import JobClaim, RefType
 from dag_gateway.identity.gitlab import GitLabVerifier
 from dag_gateway.identity.oidc import GitLabTokens

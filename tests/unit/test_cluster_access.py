@@ -12,8 +12,8 @@ import yaml
 from certificates import make_certificates
 
 from dag_common.errors import DagError, Invalid, NotFound, Unavailable
+from dag_common.registry.clusters import Cluster, Kubeconfig
 from dag_common.registry.references import FilePath
-from dag_common.registry.schema import Cluster, Kubeconfig
 from dag_monitor.cluster import in_cluster, kubeconfig, tls
 from dag_monitor.cluster.access import Credentials
 from dag_monitor.cluster.entry import access_to

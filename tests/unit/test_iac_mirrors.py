@@ -11,7 +11,7 @@ from dag_common.errors import Unavailable
 from dag_common.iac.access import Access, Password, SshKey
 from dag_common.iac.mirrors import access_to
 from dag_common.registry.references import File, FilePath, Secret
-from dag_common.registry.schema import Credentials, HttpsCredentials, IacRepository, SshCredentials
+from dag_common.registry.repositories import Credentials, HttpsCredentials, IacRepository, SshCredentials
 
 URL = "https://git.example.com/iac.git"
 

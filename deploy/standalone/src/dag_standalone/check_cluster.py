@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.errors import DagError, NotFound, Refused
-from dag_common.registry.schema import Cluster
+from dag_common.registry.clusters import Cluster
 from dag_monitor.cluster.client import ClusterClient
 from dag_monitor.cluster.entry import access_to
 from dag_monitor.cluster.failures import UNAUTHORIZED

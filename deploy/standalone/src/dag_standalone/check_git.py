@@ -14,7 +14,7 @@ from pygit2.remotes import Remote
 from dag_common.iac import library
 from dag_common.iac.mirrors import access_to
 from dag_common.iac.wire import Heads, Wire
-from dag_common.registry.schema import IacRepository
+from dag_common.registry.repositories import IacRepository
 from dag_standalone.check_findings import Finding, Question
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator
 
 from dag_common.errors import Unavailable, Unproven
-from dag_common.registry.schema import Provider
+from dag_common.registry.providers import Provider
 from dag_gateway.domain.jobs import JobClaim
 from dag_gateway.identity.gitlab import GitLabVerifier
 from dag_gateway.identity.provider_client import ProviderClient

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from dag_common.contracts.events import IacTarget, RolloutTarget
+from dag_common.registry.apps import App, Environment
 from dag_common.registry.registry import Registry, find_environment
-from dag_common.registry.schema import App, Environment
 from dag_gateway.domain.jobs import VerifiedJob, Verifier
 from dag_gateway.domain.policies import admit
 from dag_gateway.identity.verifiers import claim_for

@@ -12,7 +12,7 @@ from dag_common.iac.access import Access, Password, SshKey
 from dag_common.iac.mirror import Mirror
 from dag_common.registry.references import File
 from dag_common.registry.registry import Registry
-from dag_common.registry.schema import Credentials, HttpsCredentials, IacRepository, SshCredentials
+from dag_common.registry.repositories import Credentials, HttpsCredentials, IacRepository, SshCredentials
 
 
 class Mirrors:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from dag_common.errors import Invalid
+from dag_common.registry.apps import App, Environment
 from dag_common.registry.iac_path import check_iac_path
-from dag_common.registry.schema import App, Environment
 
 Place = tuple[str, str]
 

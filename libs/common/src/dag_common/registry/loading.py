@@ -11,13 +11,15 @@ from typing import Any, Final
 import msgspec
 
 from dag_common.errors import Invalid
+from dag_common.registry.apps import App
 from dag_common.registry.document import Document, Path, parse, shown
+from dag_common.registry.entry import NAME, Entry
 from dag_common.registry.ground import Ground
 from dag_common.registry.names import ENVIRONMENTS, Reference, references
 from dag_common.registry.problems import Problem, did_you_mean
 from dag_common.registry.reading import Reader
 from dag_common.registry.registry import Registry
-from dag_common.registry.schema import NAME, SECTIONS, App, Entry, plain
+from dag_common.registry.schema import SECTIONS, plain
 
 _NOUNS: Final = {"providers": "provider", "iac": "IaC repository", "clusters": "cluster"}
 

@@ -14,9 +14,9 @@ from msgspec import inspect
 
 from dag_common.registry.document import Document, Path, shown
 from dag_common.registry.durations import Seconds
+from dag_common.registry.entry import Entry, Misfit
 from dag_common.registry.problems import Problem, did_you_mean
 from dag_common.registry.references import File, FilePath, Secret
-from dag_common.registry.schema import Entry, Misfit
 
 _BROKEN: Any = object()
 _WORDS: Mapping[type, str] = {

@@ -9,10 +9,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 from dag_common.contracts.events import IacTarget, RolloutTarget
 from dag_common.errors import Invalid, NotFound
+from dag_common.registry.apps import App, Environment
+from dag_common.registry.clusters import Cluster
+from dag_common.registry.entry import Entry
 from dag_common.registry.iac_path import check_iac_path
 from dag_common.registry.problems import Problem
+from dag_common.registry.providers import Provider
 from dag_common.registry.repo_urls import normalise
-from dag_common.registry.schema import App, Cluster, Entry, Environment, IacRepository, Provider
+from dag_common.registry.repositories import IacRepository
 
 _Kind = TypeVar("_Kind", bound=Entry)
 

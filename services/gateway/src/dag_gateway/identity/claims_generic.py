@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dag_common.errors import Unproven
+from dag_common.registry.providers import Provider
 from dag_common.registry.repo_urls import normalise
-from dag_common.registry.schema import Provider
 from dag_gateway.domain.jobs import JobClaim, RefType, VerifiedJob
 from dag_gateway.identity.branch_refs import PROTECTED, branch_of, check_job_id, check_pin, is_same_repository, required
 from dag_gateway.identity.id_tokens import Claims, shown, text

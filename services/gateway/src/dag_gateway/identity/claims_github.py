@@ -6,7 +6,7 @@ The claims: GitHub, `content/actions/reference/security/oidc.md`; `sub` can be c
 from __future__ import annotations
 
 from dag_common.errors import Unproven
-from dag_common.registry.schema import Provider
+from dag_common.registry.providers import Provider
 from dag_gateway.domain.jobs import JobClaim, RefType, VerifiedJob
 from dag_gateway.identity.branch_refs import PROTECTED, branch_of, check_job_id, check_path, check_pin, required
 from dag_gateway.identity.id_tokens import Claims, shown, text

@@ -9,7 +9,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from dag_common.errors import Unproven
-from dag_common.registry.schema import Provider
+from dag_common.registry.providers import Provider
 from dag_gateway.domain.jobs import JobClaim, RefType, VerifiedJob
 from dag_gateway.identity.branch_refs import PROTECTED, branch_of, check_job_id, check_path, check_pin, required
 from dag_gateway.identity.id_tokens import Claims, shown, text

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from dag_common.errors import Unproven
-from dag_common.registry.schema import Provider
+from dag_common.registry.providers import Provider
 from dag_gateway.domain.jobs import JobClaim, VerifiedJob, Verifier
 from dag_gateway.identity.branch_refs import required
 from dag_gateway.identity.claims_generic import generic_job

@@ -12,8 +12,8 @@ from typing import Final
 import httpx
 
 from dag_common.errors import Unavailable
+from dag_common.registry.providers import Provider
 from dag_common.registry.references import File
-from dag_common.registry.schema import Provider
 from dag_common.runtime import clock
 
 MAX_BYTES: Final = 1024 * 1024

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dag_common.errors import NotFound, Unavailable
+from dag_common.registry.apps import App
+from dag_common.registry.providers import Provider
 from dag_common.registry.registry import Registry
-from dag_common.registry.schema import App, Provider
 from dag_gateway.domain.jobs import JobClaim, VerifiedJob, Verifier
 from dag_gateway.identity.gitlab import GitLabVerifier
 from dag_gateway.identity.id_tokens import Now

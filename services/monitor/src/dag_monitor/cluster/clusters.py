@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dag_common.registry.clusters import Cluster
 from dag_common.registry.registry import Registry
-from dag_common.registry.schema import Cluster
 from dag_monitor.cluster.client import ClusterClient
 from dag_monitor.cluster.entry import access_to
 from dag_monitor.cluster.reader import Reader

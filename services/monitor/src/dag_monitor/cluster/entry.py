@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from dag_common.registry.schema import Cluster
+from dag_common.registry.clusters import Cluster
 from dag_monitor.cluster import in_cluster, kubeconfig
 from dag_monitor.cluster.access import Access, StoredCredentials, from_file
 
