@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from dag_common.iac.tree import (
 )
 from dag_common.iac.wire import LostTouch
 from dag_pusher.domain.batch import Batch, Landed, WaitingChart
-from dag_pusher.domain.message import Trailers, commit_message, read_trailers
+from dag_pusher.domain.message import Trailers, commit_message, fence_message, read_trailers
 from dag_pusher.domain.outcome import Outcome, Pushed, Raced, judge
 from dag_pusher.domain.plan import (
     AlreadyCommitted,
@@ -142,9 +142,19 @@ class _Builder:
             waiting = {chart.deployment_id: chart for chart in charts}
             candidates = [self._candidate(chart) for chart in waiting.values()]
             steps = plan(candidates, root, self._found(charts), self._place)
-            landed = [self._land(step, waiting) for step in steps if not isinstance(step, Unusable)]
+            landed = tuple(self._land(step, waiting) for step in steps if not isinstance(step, Unusable))
             unusable = tuple(step for step in steps if isinstance(step, Unusable))
-        return Batch(self._base.commit if self._base else "", self._tip, tuple(landed), unusable)
+            doubtful = frozenset(step.candidate.deployment_id for step in unusable) & self._doubtful(charts)
+            batch = Batch(self._base_id, self._tip, landed, unusable, doubtful)
+            moves = batch.tip != batch.base
+            return batch if moves or not batch.needs_push else replace(batch, tip=self._fence(charts, root))
+
+    @property
+    def _base_id(self) -> str:
+        return self._base.commit if self._base else ""
+
+    def _doubtful(self, charts: Iterable[WaitingChart]) -> set[DeploymentId]:
+        return {chart.deployment_id for chart in charts if chart.doubtful(self._base_id)}
 
     def _found(self, charts: Iterable[WaitingChart]) -> dict[DeploymentId, CommitFound]:
         bases = [base for chart in charts for base in chart.bases]
@@ -171,6 +181,7 @@ class _Builder:
         if isinstance(step, Commit):
             self._tip = self._commit(step, waiting[candidate.deployment_id])
         unchanged = isinstance(step, Unchanged)
+        doubtful = waiting[candidate.deployment_id].doubtful(self._base_id)
         stood = step.commit if isinstance(step, Unchanged) else None
         return Landed(
             deployment_id=candidate.deployment_id,
@@ -179,7 +190,7 @@ class _Builder:
             chart=self._chart_yaml(step.root, candidate),
             previous_chart=self._chart_yaml(before, candidate),
             unchanged=unchanged,
-            settled=stood is not None or (unchanged and self._base is not None and self._tip == self._base.commit),
+            settled=not doubtful and (stood is not None or (unchanged and self._tip == self._base_id != "")),
         )
 
     def _landed_before(self, step: AlreadyCommitted) -> Landed:
@@ -202,6 +213,15 @@ class _Builder:
         message = commit_message(chart.requested, trailers)
         parents: list[pygit2.Oid | str] = [self._tip] if self._tip else []
         return str(self._repository.create_commit(None, author, author, message, step.root, parents))
+
+    def _fence(self, charts: Sequence[WaitingChart], root: str) -> str:
+        """A commit that changes nothing but where the branch stands; the same one whoever makes it."""
+        doubtful = [chart for chart in charts if chart.doubtful(self._base_id)]
+        when = max(int(chart.requested_at.timestamp()) for chart in doubtful)
+        author = pygit2.Signature(self._author.name, self._author.email, when, 0)
+        message = fence_message(str(chart.deployment_id) for chart in doubtful)
+        parents: list[pygit2.Oid | str] = [self._tip] if self._tip else []
+        return str(self._repository.create_commit(None, author, author, message, pygit2.Oid(hex=root), parents))
 
     def _chart_yaml(self, root: str, candidate: Candidate) -> bytes | None:
         """The Chart.yaml at the candidate's path; one that is no plain file of sane size counts as none."""

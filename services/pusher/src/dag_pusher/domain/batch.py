@@ -14,8 +14,8 @@ from dag_pusher.domain.plan import Problem, Unusable
 class WaitingChart:
     """A deployment and its chart's files as they shall stand in git, or why there are none.
 
-    `bases` are the tips its earlier attempts built on ("" for a branch that was not there); empty: never attempted.
-    `log_head` is the log's hash at `position`.
+    `bases` are the tips its attempts built on ("" for a branch that was not there); empty: never attempted. Of those
+    on `unsettled`, nobody knows what became. `log_head` is the log's hash at `position`.
     """
 
     deployment_id: DeploymentId
@@ -25,11 +25,16 @@ class WaitingChart:
     log_head: str
     files: Mapping[str, bytes] | Problem
     bases: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
+
+    def doubtful(self, tip: str) -> bool:
+        """Whether an attempt of before may still arrive: what it built on is the branch's tip (empty: no branch)."""
+        return tip in self.unsettled
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """Where a deployment's chart stands: what `chart.pushed` needs. `settled`: it does so without this push.
+    """Where a deployment's chart stands: what `chart.pushed` needs. `settled`: it does so whatever is pushed now.
 
     `chart` is its Chart.yaml, `previous_chart` the one it replaced (None: the path was used first).
     """
@@ -45,17 +50,22 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A chain built on `base` (empty: the branch is not there), up to `tip`; equal ones need no push."""
+    """A chain built on `base` (empty: the branch is not there), up to `tip`; equal ones need no push.
+
+    Of what is `unusable`, the `doubtful` may be in a push that is still on its way: only once the branch has moved,
+    with this chain, is it certain that it never arrives.
+    """
 
     base: str
     tip: str
     landed: tuple[Landed, ...]
     unusable: tuple[Unusable, ...]
+    doubtful: frozenset[DeploymentId] = frozenset()
 
     @property
     def needs_push(self) -> bool:
-        """Whether there is a commit in it."""
-        return bool(self.to_send)
+        """Whether anything depends on it."""
+        return bool(self.to_send or self.doubtful)
 
     @property
     def to_send(self) -> tuple[Landed, ...]:

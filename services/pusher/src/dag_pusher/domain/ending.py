@@ -48,5 +48,11 @@ def internal_error(error: str) -> Problem:
     return Problem("internal_error", f"DAG failed to push this deployment ({error}); see its logs")
 
 
+def unfenced(problem: Problem, words: str) -> Problem:
+    """The end of a deployment whose earlier attempt may still arrive, for the server refuses to close the branch."""
+    doubt = f"whether its last attempt still arrives is not known, for the git host refused to rule it out: {words}"
+    return Problem(problem.reason, f"{problem.message}; {doubt}")
+
+
 def _unsure(deployment: Deployment, message: str) -> str:
     return f"{message}; whether its last attempt arrived is not known" if deployment.push_attempts else message

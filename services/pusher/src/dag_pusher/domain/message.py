@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +41,19 @@ def commit_message(requested: DeploymentRequested, trailers: Trailers) -> str:
         f"Chart-Digest: {one_line(trailers.chart_digest)}",
         f"Log-Position: {trailers.position}",
         f"Log-Head: {one_line(trailers.log_head)}",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def fence_message(deployment_ids: Iterable[str]) -> str:
+    """The message of a commit that changes no file: once it is there, no push built on what was there can arrive."""
+    lines = (
+        "Close the branch to a push that may still be on its way",
+        "",
+        "DAG lost sight of a push and goes on without it. This commit changes no file; with",
+        "it in place, the lost push can no longer arrive.",
+        "",
+        *(f"Settled-Deployment: {one_line(each)}" for each in deployment_ids),
     )
     return "\n".join(lines) + "\n"
 

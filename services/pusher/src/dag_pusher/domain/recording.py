@@ -42,9 +42,9 @@ def failed(problem: Problem) -> tuple[Event, ...]:
     return (DeploymentFailed(stage="pushing", reason=problem.reason, message=problem.message),)
 
 
-def rejected(words: str) -> tuple[Event, ...]:
+def rejected(words: str) -> Problem:
     """The git host refused the commit, for good, in these words."""
-    return failed(Problem("rejected", f"The git host rejected the push: {words}"))
+    return Problem("rejected", f"The git host rejected the push: {words}")
 
 
 def version_in(chart_yaml: bytes | None) -> str:

@@ -22,7 +22,8 @@ from dag_common.iac.mirror import Upstream
 from dag_common.store.streams import Decision, Streams
 from dag_common.store.todo import Lane
 from dag_pusher.domain.batch import Batch, Landed, WaitingChart
-from dag_pusher.domain.outcome import Outcome, Pushed, Raced, Rejected
+from dag_pusher.domain.ending import unfenced
+from dag_pusher.domain.outcome import Outcome, Pushed, Raced
 from dag_pusher.domain.recording import failed, pushed, rejected
 from dag_pusher.handlers.intake import Waiting
 from dag_pusher.handlers.preparation import Preparation
@@ -70,12 +71,14 @@ class Attempt:
         outcome = await branch.push(batch)
         if isinstance(outcome, Raced):
             raise Conflict(outcome.message)
-        if isinstance(outcome, Rejected) and len(waiting) > 1:
+        if isinstance(outcome, Pushed):
+            await self._record_sent(waiting, batch)
+        elif len(waiting) > 1:
             log.warning("batch_rejected", size=len(waiting), words=outcome.message)
             for each in waiting:
                 await self._send(lane, [each])
         else:
-            await self._record_sent(waiting, batch, outcome)
+            await self._reject(lane, waiting[0], batch, outcome.message)
 
     async def _look(self, lane: Lane) -> tuple[Branch, Upstream]:
         """The branch, looked at. What goes wrong here, foreseen or not, is the fault of no deployment."""
@@ -107,15 +110,25 @@ class Attempt:
 
     async def _record_settled(self, waiting: Sequence[Waiting], batch: Batch) -> list[Waiting]:
         """Record what no push changes any more; returns the others."""
-        unusable = {each.candidate.deployment_id: failed(each.problem) for each in batch.unusable}
-        known = unusable | _pushed(waiting, batch.settled)
+        certain = {which: end for which, end in _failed(batch).items() if which not in batch.doubtful}
+        known = certain | _pushed(waiting, batch.settled)
         await self.record([Decision(w.deployment, known[w.deployment.id]) for w in waiting if w.deployment.id in known])
         return [each for each in waiting if each.deployment.id not in known]
 
-    async def _record_sent(self, waiting: Sequence[Waiting], batch: Batch, outcome: Pushed | Rejected) -> None:
-        arrived = _pushed(waiting, batch.to_send) if isinstance(outcome, Pushed) else {}
-        refused = rejected(outcome.message) if isinstance(outcome, Rejected) else ()
-        await self.record([Decision(each.deployment, arrived.get(each.deployment.id, refused)) for each in waiting])
+    async def _record_sent(self, waiting: Sequence[Waiting], batch: Batch) -> None:
+        """The branch has moved: what was sent is there, and what was in doubt never comes."""
+        known = _failed(batch) | _pushed(waiting, batch.to_send)
+        await self.record([Decision(each.deployment, known[each.deployment.id]) for each in waiting])
+
+    async def _reject(self, lane: Lane, one: Waiting, batch: Batch, words: str) -> None:
+        """The server refuses this one. It ends, but only when no earlier attempt of it can arrive any more."""
+        if batch.unusable:
+            (doubtful,) = batch.unusable
+            await self.record([Decision(one.deployment, failed(unfenced(doubtful.problem, words)))])
+        elif batch.base in one.unsettled:
+            await self._send(lane, [replace(one, too_late=rejected(words))])
+        else:
+            await self.record([Decision(one.deployment, failed(rejected(words)))])
 
     async def record(self, decisions: Sequence[Decision]) -> None:
         """Append and tell what was decided. Raises `Conflict` if a deployment moved on meanwhile."""
@@ -132,6 +145,10 @@ def told(error: Exception) -> str:
 def _pushed(waiting: Sequence[Waiting], landed: Sequence[Landed]) -> dict[DeploymentId, tuple[Event, ...]]:
     requests = {each.deployment.id: each.requested for each in waiting}
     return {each.deployment_id: pushed(requests[each.deployment_id], each) for each in landed}
+
+
+def _failed(batch: Batch) -> dict[DeploymentId, tuple[Event, ...]]:
+    return {each.candidate.deployment_id: failed(each.problem) for each in batch.unusable}
 
 
 def _tell(decision: Decision) -> None:

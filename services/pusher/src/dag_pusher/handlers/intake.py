@@ -29,11 +29,13 @@ class Waiting:
     """A deployment that waits to be pushed, and the record that asked for it.
 
     `too_late` says why it is only looked for in git and fails if it is not there; None: it is to be committed.
+    `unsettled` are the tips its attempts of before built on: what became of them, nobody recorded.
     """
 
     deployment: Deployment
     request: Recorded
     too_late: Problem | None = None
+    unsettled: tuple[str, ...] = ()
 
     @property
     def requested(self) -> DeploymentRequested:
@@ -87,7 +89,7 @@ class Intake:
     async def again(self, waiting: Waiting) -> Waiting | None:
         """The same deployment as its stream tells it now; None if it ended or was pushed meanwhile."""
         deployment = (await self._read([waiting.deployment.id]))[waiting.deployment.id].deployment
-        return None if _settled(deployment) else replace(waiting, deployment=deployment)
+        return None if _settled(deployment) else replace(waiting, deployment=deployment, unsettled=deployment.bases)
 
     async def overdue(self, entries: Sequence[PushEntry], why: str) -> list[Decision]:
         """The end of every entry whose time is over, for when git cannot be asked whether it arrived."""
@@ -117,7 +119,7 @@ class Intake:
     def _waiting(self, entry: PushEntry, reads: dict[DeploymentId, _Read]) -> Waiting:
         read = reads[entry.deployment_id]
         late = too_late(read.deployment, waited=entry.waited, deadline=self._deadline)
-        return Waiting(read.deployment, read.records[0], late)
+        return Waiting(read.deployment, read.records[0], late, read.deployment.bases)
 
 
 def _first(waiting: Iterable[Waiting]) -> list[Waiting]:

@@ -34,6 +34,7 @@ class Preparation:
             log_head=waiting.request.hash,
             files=waiting.too_late or await self._files(waiting),
             bases=deployment.bases,
+            unsettled=waiting.unsettled,
         )
 
     async def _files(self, waiting: Waiting) -> Mapping[str, bytes] | Problem:
