@@ -85,6 +85,9 @@ class MirrorModel:
     async def use(self, work: Callable[[pygit2.Repository], T]) -> T:
         return work(self._host.repository)
 
+    def awaits_answer(self, expected: str) -> bool:
+        return False
+
     async def push(self, commit: str, *, expected: str) -> PushReport:
         fault = await self._gate("push")
         if fault == "lost":

@@ -52,6 +52,7 @@ class PusherWorld:
         self.host = host
         self.mirror = mirror
         self.branch = IacBranch(mirror)
+        self.start = host.repository("iac").tip()
 
     async def request(
         self, number: int = 1, *, environment: str = "production", supersede: bool = False

@@ -5,11 +5,11 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 from conditions import until
 from examples import REQUESTED, fresh_id, new
 from recording_bus import RecordingBus
+from sessions import end_sessions
 
 from dag_common.bus.amqp import AmqpBus
 from dag_common.contracts.codec import decode_record
@@ -37,19 +37,6 @@ async def running(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
 async def append(database: Database, count: int = 1) -> int:
     async with database.transaction() as connection:
         return (await event_log.append(connection, [new(fresh_id(), 1, REQUESTED) for _ in range(count)]))[-1].position
-
-
-async def end_sessions(url: str, lock: str) -> None:
-    """End the Postgres session that holds the lock, as an administrator or a failover would."""
-    connection = await asyncpg.connect(url)
-    ended = await connection.fetch(
-        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1, 0)",
-        lock,
-    )
-    await connection.close()
-    assert len(ended) == 1
 
 
 async def test_everything_is_published_in_order_while_many_append(database: Database) -> None:

@@ -12,7 +12,7 @@ import pygit2
 
 from dag_common.charts.values import SIZE
 from dag_common.contracts.events import DeploymentId
-from dag_common.errors import Conflict, Invalid, TooLarge
+from dag_common.errors import Conflict, Invalid, TooLarge, Unavailable
 from dag_common.iac.damage import undamaged
 from dag_common.iac.mirror import Mirror, Tip, Upstream
 from dag_common.iac.room import ensure_room, room
@@ -59,8 +59,13 @@ class IacBranch:
         self._author = author
 
     async def look(self) -> Upstream:
-        """The branch as it is now, with room to build on it. Raises `Unavailable`."""
+        """The branch as it is now, with room to build on it.
+
+        Raises `Unavailable`, also while a push of ours that was given up may still move it from where it is.
+        """
         upstream = await self._mirror.look()
+        if self._mirror.awaits_answer(upstream.tip.commit if upstream.tip else ""):
+            raise Unavailable(f"the git server at {self._mirror.url} still owes the answer to an earlier push")
         await self._mirror.use(lambda repository: ensure_room(Path(repository.path)))
         return upstream
 

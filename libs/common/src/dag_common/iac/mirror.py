@@ -19,7 +19,7 @@ from dag_common.iac.damage import Damaged, undamaged
 from dag_common.iac.room import ensure_room, room
 from dag_common.iac.slot import Slot
 from dag_common.iac.upkeep import clear_leftovers, crowded, mark, outlived_a_boot, pack
-from dag_common.iac.wire import PushReport, Wire
+from dag_common.iac.wire import LostTouch, PushReport, Wire
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -28,6 +28,9 @@ _TIP: Final = "refs/dag/tip"
 _FORK: Final = "refs/dag/fork"
 _PUSH: Final = "refs/dag/push"
 CLOSE_SECONDS: Final = 1.0
+PUSH_SECONDS: Final = 120.0
+"""How long the answer to a push is waited for. A hook that hangs is no silence: git sends keepalives meanwhile
+(git, builtin/receive-pack.c, `receive.keepAlive`)."""
 _THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="git")
 """Network calls block for as long as a server is silent, so they do not take the event loop's own few threads."""
 
@@ -66,6 +69,7 @@ class Mirror:
         self._slot: Slot | None = None
         self._turn = asyncio.Lock()
         self._next: asyncio.Task[Upstream] | None = None
+        self._unanswered: dict[str, asyncio.Future[PushReport]] = {}
         self._files = threading.Lock()
 
     @property
@@ -107,14 +111,20 @@ class Mirror:
     async def push(self, commit: str, *, expected: str) -> PushReport:
         """Move the server's branch from the commit `expected` (empty: no such branch) to `commit`.
 
-        Raises `Conflict` if the branch is elsewhere, `LostTouch` if the outcome is unknown, else `Unavailable`.
+        Raises `Conflict` if the branch is elsewhere, `LostTouch` if the outcome is unknown or does not come within
+        `PUSH_SECONDS`, else `Unavailable`.
         """
         return await asyncio.shield(_retrieved(asyncio.create_task(self._push(commit, expected))))
+
+    def awaits_answer(self, expected: str) -> bool:
+        """Whether a push of ours that was to move the branch from `expected` was given up and may still arrive."""
+        return expected in self._unanswered
 
     async def close(self) -> None:
         """Let go of the directory; if a silent server keeps it in use, it is let go of by the end of the process."""
         try:
             async with asyncio.timeout(CLOSE_SECONDS), self._turn:
+                await asyncio.gather(*self._unanswered.values(), return_exceptions=True)
                 if self._slot is not None:
                     self._slot.release()
                     self._slot = None
@@ -128,7 +138,19 @@ class Mirror:
 
     async def _push(self, commit: str, expected: str) -> PushReport:
         async with self._turn:
-            return await self._in_thread(lambda: self._push_now(commit, expected))
+            answer = asyncio.ensure_future(self._in_thread(lambda: self._push_now(commit, expected)))
+            await asyncio.wait((answer,), timeout=PUSH_SECONDS)
+            if answer.done():
+                return answer.result()
+            self._unanswered[expected] = answer
+            answer.add_done_callback(lambda late: self._answered(expected, late))
+            raise LostTouch(f"the git server at {self.url} has not answered a push for {PUSH_SECONDS:.0f} s")
+
+    def _answered(self, expected: str, late: asyncio.Future[PushReport]) -> None:
+        """Whatever the answer was: the next look shows what became of it."""
+        self._unanswered.pop(expected, None)
+        if not late.cancelled() and (error := late.exception()):
+            log.warning("late_answer", url=self.url, error=str(error))
 
     async def _renew(self, seen: int) -> None:
         async with self._turn:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import asyncpg
 
+from dag_common.errors import Unavailable
 from dag_common.runtime.ids import jitter
 from dag_common.store.database import Database, mapped_errors
 from dag_common.store.statements import statement
+
+T = TypeVar("T")
 
 PROBE_SECONDS = 2.0
 """How often a held lock's connection is asked whether it still lives: a silent network would not tell."""
@@ -27,6 +31,20 @@ class Lock:
 
     name: str
     lost: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def guard(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` returns. The moment the lock is lost, `work` is cancelled and `Unavailable` raised."""
+        working = asyncio.create_task(work)
+        losing = asyncio.create_task(self.lost.wait())
+        try:
+            await asyncio.wait((working, losing), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise Unavailable(f"the lock {self.name} was lost")
+            return working.result()
+        finally:
+            for task in (working, losing):
+                task.cancel()
+            await asyncio.gather(working, losing, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -81,11 +81,15 @@ class Lanes:
                 log.error("lane_failed", repository=lane.repository, branch=lane.branch, exc_info=result)
 
     async def _drain_locked(self, lane: Lane, lock: Lock, unreadable: int) -> int:
-        """Push what lies behind the position `unreadable`; returns up to where only a newer DAG can read the list."""
+        """Push what lies behind the position `unreadable`; returns up to where only a newer DAG can read the list.
+
+        Raises `Unavailable` when the lock is lost, and stops then as if it had been killed: the next holder finds in
+        git what arrived.
+        """
         races = 0
         while not (self._letting_go or lock.lost.is_set()) and (entries := await self._waiting(lane, unreadable)):
             try:
-                if not await self._batch.push(lane, entries):
+                if not await lock.guard(self._batch.push(lane, entries)):
                     unreadable = entries[-1].position
                 races = 0
             except Conflict as exc:
