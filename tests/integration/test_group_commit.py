@@ -15,8 +15,10 @@ from dag_common.store import event_log, todo
 from dag_common.store.database import Database
 from dag_common.store.streams import Streams
 from dag_common.store.todo import Lane
-from dag_pusher.handlers import preparation
+from dag_pusher.domain.batch import WaitingChart
+from dag_pusher.handlers import attempt, preparation
 from dag_pusher.handlers.batch import GroupCommit
+from dag_pusher.handlers.intake import Waiting
 from dag_pusher.handlers.preparation import Preparation
 
 LANE = Lane("iac", "main")
@@ -52,3 +54,28 @@ async def test_a_chart_that_the_gateway_took_by_a_limit_of_its_own_is_pushed(
         deployment = await world.request()
         await world.lanes().drain(LANE)
         assert (await world.state(deployment)).pushed is not None
+
+
+class Weighed(Preparation):
+    """Tells how many bytes of charts each attempt held."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.prepared: list[str] = []
+
+    async def prepare(self, waiting: Waiting) -> WaitingChart:
+        self.prepared.append(waiting.requested.version)
+        return await super().prepare(waiting)
+
+
+async def test_charts_that_unpack_to_more_than_an_attempt_may_hold_are_pushed_one_after_another(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "UNPACKED_BYTES", 1)
+    async with pusher_world(database, tmp_path) as world:
+        deployments = [await world.request(number) for number in range(3)]
+        preparation = Weighed(database)
+        await world.lanes(preparation=preparation).drain(LANE)
+        assert world.in_git() == deployments
+        assert preparation.prepared == ["1.0.0", "1.0.1", "1.0.2"], "each was unpacked once, when its turn came"
+        assert [(await world.state(each)).push_attempts for each in deployments] == [1, 1, 1]

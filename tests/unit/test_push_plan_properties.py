@@ -82,8 +82,9 @@ class Lane:
     async def build(self, charts: Sequence[WaitingChart]) -> Batch:
         branch = self._branch()
         upstream = await branch.look()
+        attempted = [dataclasses.replace(each, bases=tuple(self.bases)) for each in charts]
         self.bases.append(upstream.tip.commit if upstream.tip else "")
-        return await branch.prepare([dataclasses.replace(each, bases=tuple(self.bases)) for each in charts], upstream)
+        return await branch.prepare(attempted, upstream)
 
     async def push(self, batch: Batch) -> None:
         assert await self._branch().push(batch) == Pushed()

@@ -14,8 +14,8 @@ from dag_pusher.domain.plan import Problem, Unusable
 class WaitingChart:
     """A deployment and its chart's files as they shall stand in git, or why there are none.
 
-    `bases` are the tips its attempts built on ("" for a branch that was not there); empty: never attempted. Of those
-    on `unsettled`, nobody knows what became. `log_head` is the log's hash at `position`.
+    `bases` are the tips that attempts built on of which nobody recorded what became ("" for a branch that was not
+    there). `log_head` is the log's hash at `position`.
     """
 
     deployment_id: DeploymentId
@@ -25,11 +25,15 @@ class WaitingChart:
     log_head: str
     files: Mapping[str, bytes] | Problem
     bases: tuple[str, ...] = ()
-    unsettled: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return 0 if isinstance(self.files, Problem) else sum(map(len, self.files.values()))
 
     def doubtful(self, tip: str) -> bool:
         """Whether an attempt of before may still arrive: what it built on is the branch's tip (empty: no branch)."""
-        return tip in self.unsettled
+        return tip in self.bases
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,9 @@ from dag_pusher.handlers.preparation import Preparation
 
 log = structlog.get_logger()
 
+UNPACKED_BYTES = 64 << 20
+"""Charts, unpacked, after which an attempt takes no further one: what they unpack to is only known afterwards."""
+
 
 class Branch(Protocol):
     """One branch of one IaC repository, as the git room offers it."""
@@ -62,8 +65,8 @@ class Attempt:
 
     async def _send(self, lane: Lane, waiting: Sequence[Waiting]) -> None:
         branch, upstream = await self._look(lane)
-        waiting = await self._start(waiting, upstream.tip.commit if upstream.tip else "")
-        charts = [await self._preparation.prepare(each) for each in waiting]
+        charts = await self._charts(waiting)
+        waiting = await self._start(waiting[: len(charts)], upstream.tip.commit if upstream.tip else "")
         batch = await branch.prepare(charts, upstream)
         waiting = await self._record_settled(waiting, batch)
         if not waiting:
@@ -90,6 +93,13 @@ class Attempt:
         except Exception as exc:
             log.exception("look_failed", repository=lane.repository, branch=lane.branch)
             raise Unavailable(told(exc)) from exc
+
+    async def _charts(self, waiting: Sequence[Waiting]) -> list[WaitingChart]:
+        """Of the first, at least one, as many as may be held in memory; the others wait for the next attempt."""
+        charts: list[WaitingChart] = []
+        while len(charts) < len(waiting) and sum(chart.size for chart in charts) < UNPACKED_BYTES:
+            charts.append(await self._preparation.prepare(waiting[len(charts)]))
+        return charts
 
     async def _begin(self, waiting: Sequence[Waiting]) -> list[Waiting]:
         return await self._announce(

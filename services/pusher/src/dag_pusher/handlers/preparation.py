@@ -33,8 +33,7 @@ class Preparation:
             position=waiting.request.position,
             log_head=waiting.request.hash,
             files=waiting.too_late or await self._files(waiting),
-            bases=deployment.bases,
-            unsettled=waiting.unsettled,
+            bases=waiting.unsettled,
         )
 
     async def _files(self, waiting: Waiting) -> Mapping[str, bytes] | Problem:
