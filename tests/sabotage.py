@@ -97,6 +97,13 @@ SABOTAGES = (
         ("tests/unit/test_push_plan.py", "tests/unit/test_push_plan_properties.py"),
     ),
     Sabotage(
+        "the move of the branch before the end of what may still arrive",
+        "services/pusher/src/dag_pusher/git.py",
+        "doubtful = frozenset(step.candidate.deployment_id for step in unusable) & self._doubtful(charts)",
+        "doubtful: frozenset[DeploymentId] = frozenset()",
+        ("tests/unit/test_lost_pushes.py",),
+    ),
+    Sabotage(
         "the touch that only counts on what was touched last",
         f"{STORE}/sql/touch_watches.sql",
         "IS NULL OR",
@@ -108,8 +115,19 @@ SABOTAGES = (
 
 def main(word: str) -> int:
     """Try each whose name has this word in it; prints a line each."""
-    unnoticed = [each.name for each in SABOTAGES if word in each.name and not _noticed(each)]
+    chosen = [each for each in SABOTAGES if word in each.name]
+    _see_green(sorted({test for each in chosen for test in each.tests}))
+    unnoticed = [each.name for each in chosen if not _noticed(each)]
     return 1 if unnoticed else 0
+
+
+def _see_green(tests: list[str]) -> None:
+    """A test that is red without any sabotage notices nothing."""
+    with tempfile.TemporaryDirectory(prefix="sabotage-") as directory:
+        _copy(Path(directory))
+        red = _red(tuple(tests), Path(directory))
+    if red:
+        sys.exit(f"red without any sabotage: {red}")
 
 
 def _noticed(sabotage: Sabotage) -> bool:
