@@ -270,10 +270,21 @@ def test_one_repository_may_be_written_in_many_ways(url: str) -> None:
     assert isinstance(assess(objects, expectation()), Succeeded)
 
 
-def test_a_repository_that_follows_another_branch_proves_nothing_and_is_told() -> None:
-    objects = without(flux("success", repository={"spec": {"ref": {"branch": "staging"}}}), CHART)
+@pytest.mark.parametrize(
+    ("reference", "followed"),
+    [
+        ({"branch": "staging"}, "staging"),
+        ({"branch": "main", "name": "refs/heads/staging"}, "staging"),
+        ({"branch": None}, "master"),
+        ({"branch": "main", "tag": "v1"}, "tag v1"),
+    ],
+)
+def test_a_repository_that_follows_another_branch_or_none_proves_nothing_and_is_told(
+    reference: Any, followed: str
+) -> None:
+    objects = without(flux("success", repository={"spec": {"ref": reference}}), CHART)
     message = progressing(assess(objects, expectation()))
-    assert "follows https://git.example.com/iac.git staging" in message
+    assert f"follows https://git.example.com/iac.git {followed}, but" in message
     assert "committed to https://git.example.com/iac.git main" in message
 
 

@@ -7,16 +7,14 @@ compared, not what was applied; so Success is the conjunction of all that our co
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from dag_monitor.domain.argocd_case import Case
+from dag_monitor.domain.argocd_case import Case, in_repository, takes
 from dag_monitor.domain.argocd_observation import concerned, observe, revisions
 from dag_monitor.domain.argocd_waiting import waiting
 from dag_monitor.domain.expectation import Expectation, Objects, Relation
-from dag_monitor.domain.flux_case import address, same_path
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
 from dag_monitor.domain.wording import rewritten, sentences, short, told
 
@@ -42,8 +40,8 @@ def assess(objects: Objects, expectation: Expectation) -> Verdict:
 
 def _wrong_path(case: Case) -> Failed | None:
     """Every source in our repository takes another directory, and none that ours is part of."""
-    ours = [one for one in case.app.sources if address(one.url) == address(case.expected.url)]
-    if not ours or any(not one.path or _covers(one.path, case.expected.path) for one in ours):
+    ours = in_repository(case.app, case.expected.url)
+    if not ours or any(takes(one, case.expected.path) for one in ours):
         return None
     message = (
         f"{case.app.ref} deploys {', '.join(told(one.path) for one in ours)}, but this deployment was committed to "
@@ -126,14 +124,6 @@ def _succeeded(case: Case) -> Succeeded | None:
 
 def _lasts(since: datetime | None, until: datetime | None, length: timedelta) -> bool:
     return since is not None and until is not None and until - since >= length
-
-
-def _covers(outer: str, inner: str) -> bool:
-    """A source may take a directory above ours, as an umbrella chart or a tree of manifests does."""
-    if same_path(outer, inner):
-        return True
-    above = posixpath.normpath(outer.strip("/") or ".")
-    return above == "." or posixpath.normpath(inner.strip("/")).startswith(f"{above}/")
 
 
 Rule = Callable[[Case], Verdict | None]

@@ -21,10 +21,15 @@ _UNREADABLE: Final = "Unknown"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place the Application takes manifests from; `path` is empty for charts of a chart repository."""
+    """One place the Application takes manifests from; `path` is empty for charts of a chart repository.
+
+    `branch` is what it follows by that name, which may be a tag's or a commit's too; empty: the repository's default
+    (argoproj/argo-cd docs/user-guide/tracking_strategies.md and util/git/client.go).
+    """
 
     url: str
     path: str
+    branch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,11 @@ class Application:
     operation: Operation
     errors: tuple[Trouble, ...]
 
+    @property
+    def by_hand(self) -> str:
+        """The command that syncs it."""
+        return f"argocd app sync {self.ref.namespace}/{self.ref.name}"
+
 
 def concerned(objects: Objects, target: RolloutTarget) -> tuple[Ref, ...]:  # noqa: ARG001  judges share one signature
     """The Application; `namespace` is where it lives, not where it deploys to."""
@@ -136,7 +146,16 @@ def _automated(obj: Object) -> bool:
 
 def _sources(obj: Object) -> tuple[Source, ...]:
     listed = fields.items(obj, "spec", "sources") or [fields.field(obj, "spec", "source")]
-    return tuple(Source(fields.text(one, "repoURL"), fields.text(one, "path")) for one in listed)
+    return tuple(_source(one) for one in listed if one is not None)
+
+
+def _source(listed: Any) -> Source:
+    revision = fields.text(listed, "targetRevision").removeprefix("refs/heads/")
+    return Source(
+        url=fields.text(listed, "repoURL"),
+        path=fields.text(listed, "path"),
+        branch="" if revision == "HEAD" else revision,
+    )
 
 
 def _compared_as_specified(obj: Object) -> bool:

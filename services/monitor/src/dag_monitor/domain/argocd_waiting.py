@@ -48,8 +48,7 @@ def _comparing(case: Case) -> Iterator[str]:
     if not app.compared_as_specified:
         yield f"{app.ref} has not been compared with its changed source yet"
     if app.sync == "OutOfSync" and not app.automated:
-        command = f"argocd app sync {app.ref.namespace}/{app.ref.name}"
-        yield f"{app.ref} is out of sync and does not sync by itself, somebody has to: {command}"
+        yield f"{app.ref} is out of sync and does not sync by itself, somebody has to: {app.by_hand}"
     if app.sync != "Synced":
         yield f"{app.ref} is {app.sync or 'not compared'} at commit {ours}; waiting for Argo CD to sync it"
     if not case.applied:

@@ -135,8 +135,7 @@ class Case:
         repository = self.seen.repository
         if repository is None or not repository.url:
             return None
-        same_url = address(repository.url) == address(self.expected.url)
-        return same_url and repository.branch in ("", self.expected.branch)
+        return same_address(repository.url, self.expected.url) and repository.branch == self.expected.branch
 
     @property
     def elsewhere(self) -> bool:
@@ -158,6 +157,11 @@ def address(url: str) -> str:
     host, _, path = rest.partition("/")
     name = host.rpartition("@")[2].partition(":")[0].lower()
     return f"{name}/{path.strip('/').removesuffix('.git')}"
+
+
+def same_address(one: str, other: str) -> bool:
+    """Whether two URLs name one repository, as far as URLs can tell."""
+    return address(one) == address(other)
 
 
 def same_path(one: str, other: str) -> bool:

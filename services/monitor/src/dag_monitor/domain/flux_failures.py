@@ -17,7 +17,7 @@ _STALLED: Final = {
     "AccessDenied": ("access-denied", "Flux may not read what the HelmRelease refers to; a person must change that."),
     "InvalidCELExpression": ("invalid-cel-expression", "An expression in the HelmRelease is wrong."),
 }
-_STALLED_BY_SPEC: Final = {"AccessDenied", "InvalidCELExpression"}
+STALLED_BY_SPEC: Final = frozenset({"AccessDenied", "InvalidCELExpression"})
 """Reasons that stop a HelmRelease before it attempts anything."""
 
 # fluxcd/helm-controller api/v2/condition_types.go. First match tells the cause.
@@ -119,7 +119,7 @@ def _about_us(case: Case, condition: Condition) -> bool:
     if case.ours:
         return True
     built_at = case.seen.chart.built_at if case.seen.chart else None
-    spec = condition.reason in _STALLED_BY_SPEC and case.built
+    spec = condition.reason in STALLED_BY_SPEC and case.built
     return spec and built_at is not None and condition.since is not None and condition.since >= built_at
 
 

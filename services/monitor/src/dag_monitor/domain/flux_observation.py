@@ -13,6 +13,9 @@ from dag_monitor.domain.expectation import Object, Objects, Ref
 from dag_monitor.domain.flux_versions import Stamping, commit_of, stamped_commit
 
 _NEVER_OBSERVED: Final = -1
+_HEADS: Final = "refs/heads/"
+_USUAL_BRANCH: Final = "master"
+"""What a GitRepository that names no reference follows (fluxcd/source-controller docs/spec/v1/gitrepositories.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,23 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A GitRepository: what it follows, and the commit it holds."""
+    """A GitRepository: what it follows, and the commit it holds.
+
+    `branch` is empty if it follows none: then `pinned` says in words what it holds on to instead.
+    """
 
     ref: Ref
     suspended: bool
     conditions: Conditions
     url: str
     branch: str
+    pinned: str
     commit: str
+
+    @property
+    def reference(self) -> str:
+        """The branch, or what it is pinned to."""
+        return self.branch or self.pinned
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +100,28 @@ def concerned(objects: Objects, target: RolloutTarget) -> tuple[Ref, ...]:
     obj = objects.get(release)
     if obj is None:
         return (release,)
-    chart = _chart_ref(obj, release)
-    repository = _repository_ref(obj, objects.get(chart) if chart else None, release)
+    chart, source = _chart_ref(obj, release), source_of(objects, target)
+    repository = source if source and source.kind == "GitRepository" else None
     return tuple(ref for ref in (release, chart, repository) if ref)
+
+
+def source_of(objects: Objects, target: RolloutTarget) -> Ref | None:
+    """What the chart is taken from: a GitRepository, or something that git does not reach; None if that is not told.
+
+    fluxcd/helm-controller docs/spec/v2/helmreleases.md, "Chart template" and "Chart reference".
+    """
+    own = Ref("HelmRelease", target.namespace, target.name)
+    release = objects.get(own)
+    direct, template = fields.field(release, "spec", "chartRef"), fields.field(release, "spec", "chart")
+    if fields.text(template, "kind") == "OCIRepository":
+        return Ref("OCIRepository", own.namespace, _made_as(own))
+    if direct is not None and fields.text(direct, "kind") != "HelmChart":
+        return _named(direct, own.namespace)
+    source = fields.field(template, "spec", "sourceRef")
+    if source is not None or release is None:
+        return _named(source, own.namespace)
+    chart = _chart_ref(release, own)
+    return _named(fields.field(objects.get(chart), "spec", "sourceRef"), chart.namespace) if chart else None
 
 
 def observe(objects: Objects, target: RolloutTarget) -> Observation:
@@ -123,24 +154,25 @@ def _read(found: dict[str, tuple[Ref, Object | None]], kind: str) -> tuple[Ref, 
 def _chart_ref(release: Object, own: Ref) -> Ref | None:
     direct = fields.field(release, "spec", "chartRef")
     if direct is not None:
-        name, namespace = fields.text(direct, "name"), fields.text(direct, "namespace") or own.namespace
-        return Ref("HelmChart", namespace, name) if fields.text(direct, "kind") == "HelmChart" else None
+        chart = _named(direct, own.namespace)
+        return chart if chart and chart.kind == "HelmChart" else None
+    if fields.text(release, "spec", "chart", "kind") not in ("", "HelmChart"):
+        return None
     namespace, slash, name = fields.text(release, "status", "helmChart").partition("/")
     if slash:
         return Ref("HelmChart", namespace, name)
     source = fields.field(release, "spec", "chart", "spec", "sourceRef")
-    return Ref("HelmChart", fields.text(source, "namespace") or own.namespace, f"{own.namespace}-{own.name}")
+    return Ref("HelmChart", fields.text(source, "namespace") or own.namespace, _made_as(own))
 
 
-def _repository_ref(release: Object, chart: Object | None, own: Ref) -> Ref | None:
-    source = fields.field(release, "spec", "chart", "spec", "sourceRef")
-    namespace = own.namespace
-    if source is None and chart is not None:
-        source = fields.field(chart, "spec", "sourceRef")
-        namespace = fields.text(chart, "metadata", "namespace") or own.namespace
-    if fields.text(source, "kind") != "GitRepository":
-        return None
-    return Ref("GitRepository", fields.text(source, "namespace") or namespace, fields.text(source, "name"))
+def _made_as(release: Ref) -> str:
+    """What helm-controller calls what it makes of a HelmRelease's chart template."""
+    return f"{release.namespace}-{release.name}"
+
+
+def _named(reference: Any, namespace: str) -> Ref | None:
+    kind, name = fields.text(reference, "kind"), fields.text(reference, "name")
+    return Ref(kind, fields.text(reference, "namespace") or namespace, name) if kind and name else None
 
 
 def _release(ref: Ref, obj: Object, chart: Object | None) -> Release:
@@ -193,11 +225,22 @@ def _chart(ref: Ref, obj: Object) -> Chart:
 
 
 def _repository(ref: Ref, obj: Object) -> Repository:
+    branch, pinned = _followed(fields.field(obj, "spec", "ref"))
     return Repository(
         ref=ref,
         suspended=fields.flag(obj, "spec", "suspend"),
         conditions=conditions_of(obj),
         url=fields.text(obj, "spec", "url"),
-        branch=fields.text(obj, "spec", "ref", "branch"),
+        branch=branch,
+        pinned=pinned,
         commit=commit_of(fields.text(obj, "status", "artifact", "revision")),
     )
+
+
+def _followed(reference: Any) -> tuple[str, str]:
+    """The branch, or else what it is pinned to; the later named field wins (gitrepositories.md, "Reference")."""
+    for field in ("commit", "name", "semver", "tag"):
+        if value := fields.text(reference, field):
+            branch = value.removeprefix(_HEADS) if field == "name" and value.startswith(_HEADS) else ""
+            return branch, "" if branch else f"{field} {value}"
+    return fields.text(reference, "branch") or _USUAL_BRANCH, ""

@@ -80,8 +80,8 @@ def _elsewhere(case: Case) -> str:
     if repository is None or not case.elsewhere:
         return ""
     return (
-        f"{repository.ref} follows {told(repository.url)} {repository.branch}".rstrip()
-        + f", but this deployment was committed to {told(case.expected.url)} {case.expected.branch}: "
+        f"{repository.ref} follows {told(repository.url)} {repository.reference}, "
+        f"but this deployment was committed to {told(case.expected.url)} {case.expected.branch}: "
         "correct the GitRepository, or the environment's target in the registry"
     )
 
@@ -95,16 +95,20 @@ def _source(case: Case) -> str:
 
 
 def _repository_trouble(repository: Repository) -> str:
-    failed = repository.conditions["FetchFailed"]
-    stalled = repository.conditions["Stalled"]
     if repository.suspended:
         return (
             f"{repository.ref} is suspended: flux resume source git {repository.ref.name} -n {repository.ref.namespace}"
         )
-    if failed.true or stalled.true:
-        trouble = failed if failed.true else stalled
-        return f"{repository.ref} cannot be fetched ({trouble.reason}): {told(trouble.message)}"
-    return ""
+    return fetch_trouble(repository)
+
+
+def fetch_trouble(repository: Repository) -> str:
+    """Why Flux cannot fetch the repository; empty if nothing is known to be wrong."""
+    conditions = (repository.conditions[one] for one in ("FetchFailed", "Stalled"))
+    trouble = next((one for one in conditions if one.true), None)
+    if trouble is None:
+        return ""
+    return f"{repository.ref} cannot be fetched ({trouble.reason}): {told(trouble.message)}"
 
 
 def _fetching(case: Case, repository: Repository) -> str:
