@@ -47,8 +47,10 @@ class Channel:
     Files and plugins are read in a thread of its own, so that one that hangs holds up no other cluster.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, kept: int) -> None:
+        """`kept` is how many idle connections stay open for 30 s."""
         self._access = access
+        self._kept = kept
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cluster")
         self._current: Connection | None = None
@@ -118,7 +120,7 @@ class Channel:
             verify=tls.context(trust),
             http1=True,
             http2=False,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=4, keepalive_expiry=30),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=self._kept, keepalive_expiry=30),
             socket_options=_KEEP_ALIVE,
             proxy=self._access.proxy or None,
         )

@@ -55,18 +55,18 @@ class WatchFrom:
 
 
 class ClusterClient:
-    """One cluster. Reads and writes go at most four at a time; watches are bounded by who opens them.
+    """One cluster. Reads and writes go at most `at_once` at a time; watches are bounded by who opens them.
 
     Raises `Unavailable` (with `retry_after` 0 when the server named none), `NotFound`, `Refused` with reason
     `Forbidden` or `Unauthorized` (after the credentials were read again once), `Conflict`, `Invalid`,
     `Unreadable`, and `Expired` for a resource version that is no longer, or not yet, served.
     """
 
-    def __init__(self, name: str, access: Access) -> None:
+    def __init__(self, name: str, access: Access, *, at_once: int = _AT_ONCE) -> None:
         self.name = name
         self._access = access
-        self._channel = Channel(access)
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._channel = Channel(access, kept=at_once)
+        self._turns = asyncio.Semaphore(at_once)
 
     async def list(self, query: Query) -> Listing:
         """Everything the query means, read in pages; a page that expired starts the list anew."""
