@@ -2,125 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from flux_objects import CHART, RELEASE, REPOSITORY, flux
+from check_world import FLUX_ROW, NOBODY, TARGET, WRONG, Outside, granted, https, outside_world, run, silent
 
-from dag_common.contracts.events import RolloutTarget
 from dag_common.registry.file import read_registry
-from dag_monitor.cluster.rights import needed, places_of
 from dag_sandbox.cluster.access import Asked
-from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.faults import Fault
-from dag_sandbox.cluster.resources import GIT_REPOSITORIES, HELM_CHARTS, HELM_RELEASES
-from dag_sandbox.cluster.serving import ClusterApi
-from dag_sandbox.githost import GitHost
-from dag_sandbox.gitlab import GitLabDouble
-from dag_sandbox.oidc_issuer import IssuerDouble
-from dag_standalone.check import check_registry
 from dag_standalone.check_cluster import check_cluster
-from dag_standalone.check_findings import Finding
 from dag_standalone.check_git import PUSHABLE
-
-PASSWORD, WRONG = "hunter2-planted", "wrong-planted"
-DAG = Path(sys.executable).with_name("dag")
-TARGET = RolloutTarget(kind="flux", cluster="prod", namespace="default", name="podinfo", timeout_seconds=600)
-NOBODY = "http://127.0.0.1:9"
-Rows = dict[tuple[str, str], Finding]
-
-
-@dataclass
-class Outside:
-    """Everything the registry refers to, in order, until a test breaks it."""
-
-    directory: Path
-    host: GitHost
-    gitlab: GitLabDouble
-    issuer: IssuerDouble
-    api: ClusterApi
-
-    @property
-    def cluster(self) -> ClusterDouble:
-        return self.api.cluster
-
-    def write(self, change: Callable[[dict[str, Any]], Any] = lambda _: None) -> Path:
-        (self.directory / "token").write_text(self.api.token)
-        (self.directory / "password").write_text(PASSWORD)
-        registry = self.registry()
-        change(registry)
-        path = self.directory / "dag.yaml"
-        path.write_text(yaml.safe_dump(registry, sort_keys=False))
-        return path
-
-    def registry(self) -> dict[str, Any]:
-        https = {"username": "dag", "password": {"file": "password"}}
-        target = {"kind": "flux", "cluster": "prod", "namespace": "default", "name": "podinfo"}
-        iac = {"repository": "live", "path": "apps/podinfo"}
-        environment = {"name": "live", "branch": "main", "iac": iac, "targets": [target]}
-        return {
-            "providers": {
-                "gitlab": {"kind": "gitlab", "url": self.gitlab.url, "audience": "dag"},
-                "ci": {"kind": "oidc", "url": self.issuer.url, "audience": "dag"},
-            },
-            "iac": {"live": {"url": self.host.url("iac"), "credentials": {"https": https}}},
-            "clusters": {"prod": {"server": self.api.url, "token": {"file": "token"}}},
-            "apps": [
-                {
-                    "name": "podinfo",
-                    "repoUrl": f"{self.gitlab.url}/acme/podinfo",
-                    "provider": "gitlab",
-                    "environments": [environment],
-                }
-            ],
-        }
-
-    async def rows(self, change: Callable[[dict[str, Any]], Any] = lambda _: None, *, seconds: float = 10) -> Rows:
-        findings = await check_registry(self.write(change), seconds)
-        assert not any(secret in str(findings) for secret in (PASSWORD, WRONG, self.api.token))
-        return {(finding.subject, finding.question): finding for finding in findings}
-
-    async def wrong(self, change: Callable[[dict[str, Any]], Any] = lambda _: None, **more: Any) -> Finding:
-        """The one row that is not fine."""
-        (finding,) = [row for row in (await self.rows(change, **more)).values() if not row.fine]
-        return finding
 
 
 @pytest.fixture
 async def outside(tmp_path: Path) -> AsyncIterator[Outside]:
-    async with AsyncExitStack() as stack:
-        host = await stack.enter_async_context(GitHost(tmp_path / "git", user="dag", password=PASSWORD))
-        await host.commit("iac", {"README.md": b"hello"})
-        cluster = ClusterDouble("prod")
-        objects = flux_objects()
-        for resource, ref in ((HELM_RELEASES, RELEASE), (HELM_CHARTS, CHART), (GIT_REPOSITORIES, REPOSITORY)):
-            cluster.create(resource, objects[ref])
-        yield Outside(
-            tmp_path,
-            host,
-            await stack.enter_async_context(GitLabDouble()),
-            await stack.enter_async_context(IssuerDouble()),
-            await stack.enter_async_context(ClusterApi(cluster)),
-        )
-
-
-def flux_objects() -> dict[Any, Any]:
-    objects = flux("success")
-    return {ref: {key: value for key, value in obj.items() if key != "status"} for ref, obj in objects.items()}
-
-
-def granted() -> set[Asked]:
-    """What DAG needs for the target, as the double names rights."""
-    rights = needed(TARGET, places_of(TARGET, flux_objects()), kick=True, logs=True)
-    return {Asked(one.verb, one.resource.group, one.plural, one.namespace) for one in rights}
+    async with outside_world(tmp_path) as outside:
+        yield outside
 
 
 async def test_everything_in_order_is_fine_row_by_row(outside: Outside) -> None:
@@ -136,13 +37,12 @@ async def test_everything_in_order_is_fine_row_by_row(outside: Outside) -> None:
         ("iac live", "branch"),
         ("iac live", "push"),
         ("cluster prod", "answer"),
-        ("cluster prod", "flux default/podinfo"),
         ("cluster prod", "rights to watch"),
         ("cluster prod", "rights to kick"),
         ("cluster prod", "rights to explain failures"),
+        FLUX_ROW,
     ]
-    told = rows["cluster prod", "flux default/podinfo"].told
-    assert told == "HelmRelease default/podinfo, HelmChart flux-system/default-podinfo, GitRepository flux-system/iac"
+    assert rows[FLUX_ROW].told.startswith("takes charts/podinfo of main from GitRepository flux-system/iac, ")
 
 
 async def test_nothing_is_changed_by_a_check(outside: Outside) -> None:
@@ -170,8 +70,8 @@ async def test_a_password_that_may_only_read_is_told_apart(outside: Outside) -> 
 
 
 async def test_a_missing_branch_is_named_with_those_there_are(outside: Outside) -> None:
-    row = await outside.wrong(lambda all_: all_["iac"]["live"].update(branch="stable"))
-    assert (row.question, row.told) == ("branch", "there is no branch stable; there is main")
+    row = (await outside.rows(lambda all_: all_["iac"]["live"].update(branch="stable")))["iac live", "branch"]
+    assert row.told == "there is no branch stable; there is main"
     assert "create stable" in row.remedy
 
 
@@ -188,10 +88,10 @@ async def test_each_missing_right_is_named_and_the_command_that_grants_it(outsid
     for right in sorted(granted()):
         outside.cluster.access.grant(granted() - {right})
         named = f"{right.verb} {right.resource.partition('/')[0]}"
-        wrong = [row for row in await check_cluster("prod", cluster, [TARGET], 10) if not row.fine]
-        rights = [row for row in wrong if row.question.startswith("rights to ")]
-        assert [named in row.told and right.namespace in row.told for row in rights] == [True], right
-        assert "dag rbac prod" in rights[0].remedy
+        (row,) = [row for row in (await check_cluster("prod", cluster, [TARGET], 10)).rows if not row.fine]
+        assert named in row.told, right
+        assert right.namespace in row.told, right
+        assert "dag rbac prod" in row.remedy
 
 
 async def test_a_cluster_without_access_reviews_has_its_lists_tried(outside: Outside) -> None:
@@ -206,23 +106,6 @@ async def test_a_cluster_without_access_reviews_has_its_lists_tried(outside: Out
 async def test_what_the_registry_forbids_needs_no_right(outside: Outside) -> None:
     rows = await outside.rows(lambda all_: all_["clusters"]["prod"].update(kick=False, logs=False))
     assert ("cluster prod", "rights to kick") not in rows
-
-
-async def test_a_target_that_is_not_there_is_named(outside: Outside) -> None:
-    outside.cluster.delete(GIT_REPOSITORIES, "flux-system", "iac")
-    row = await outside.wrong()
-    assert row.told == "there is no GitRepository flux-system/iac"
-    assert "correct the target" in row.remedy
-
-
-async def test_a_workload_may_still_be_missing_before_the_first_deployment(outside: Outside) -> None:
-    def change(registry: dict[str, Any]) -> None:
-        targets = registry["apps"][0]["environments"][0]["targets"]
-        targets.append({"kind": "workload", "cluster": "prod", "namespace": "default", "name": "job/migrate"})
-
-    row = (await outside.rows(change))["cluster prod", "workload default/job/migrate"]
-    assert row.fine
-    assert row.told == "Job default/migrate is not there yet: the first deployment brings it"
 
 
 @pytest.mark.parametrize(("name", "questions"), [("gitlab", ["job tokens", "signing keys"]), ("ci", ["signing keys"])])
@@ -253,8 +136,21 @@ async def test_a_ca_file_that_cannot_be_read_is_named(outside: Outside) -> None:
 
 async def test_a_silent_cluster_takes_no_longer_than_it_may(outside: Outside) -> None:
     outside.cluster.faults.add(Fault(action="slow", resource="helmreleases", seconds=60, times=0))
-    rows = await outside.rows(seconds=1)
-    assert rows["cluster prod", "flux default/podinfo"].told == "no answer within 1 s"
+    rows = await outside.rows(seconds=4)
+    assert rows[FLUX_ROW].told == "cannot be seen: no answer within 4 s"
+
+
+async def test_silent_git_hosts_take_no_rows_from_the_others(outside: Outside) -> None:
+    """libgit2's calls cannot be cancelled: each keeps a thread until it gives up."""
+
+    def change(registry: dict[str, Any]) -> None:
+        for number in range(12):
+            registry["iac"] = {f"silent{number}": {"url": f"{url}/iac.git"}} | registry["iac"]
+
+    with silent() as url:
+        rows = await outside.rows(change, seconds=4)
+    wrong = {subject for (subject, _), row in rows.items() if not row.fine}
+    assert wrong == {f"iac silent{number}" for number in range(12)}
 
 
 async def test_a_problem_in_the_registry_is_a_row_with_its_place(outside: Outside) -> None:
@@ -270,7 +166,12 @@ async def test_the_exit_code_says_whether_all_is_fine(outside: Outside) -> None:
     assert (code, {json.loads(line)["fine"] for line in out.splitlines()}) == (0, {True})
     outside.write(lambda all_: all_["iac"]["live"].update(branch="stable"))
     code, out = await run("check", "--registry", path)
-    assert (code, "✗" in out, "there is no branch stable" in out, "1 of 12 is not fine" in out) == (1, True, True, True)
+    assert (code, "✗" in out, "there is no branch stable" in out, "2 of 12 are not fine" in out) == (
+        1,
+        True,
+        True,
+        True,
+    )
     assert (await run("check", "--registry", f"{path}.nowhere"))[0] == 2
 
 
@@ -290,14 +191,3 @@ async def test_the_rights_are_printed_as_yaml_and_what_was_left_out_beside_it(ou
 async def test_a_wrong_call_for_rights_prints_no_manifests(outside: Outside, arguments: tuple[str, ...]) -> None:
     path = str(outside.write())
     assert await run("rbac", *(each.format(path) for each in arguments)) == (2, "")
-
-
-def https(registry: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = registry["iac"]["live"]["credentials"]["https"]
-    return found
-
-
-async def run(*arguments: str) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(str(DAG), *arguments, stdout=-1, stderr=-1)
-    out, _ = await process.communicate()
-    return process.returncode, out.decode()

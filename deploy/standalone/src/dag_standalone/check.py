@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from dag_common.errors import DagError
+from dag_common.registry.clusters import Cluster
 from dag_common.registry.file import read_registry
+from dag_common.registry.providers import Provider
 from dag_common.registry.registry import Registry
+from dag_common.registry.repositories import IacRepository
 from dag_standalone.check_cluster import check_cluster
 from dag_standalone.check_findings import Finding
+from dag_standalone.check_fits import World, check_fits
 from dag_standalone.check_git import check_git, patience
 from dag_standalone.check_provider import check_provider
 from dag_standalone.check_references import unreadable
@@ -21,16 +28,24 @@ from dag_standalone.rbac import targets_of
 
 Check = Callable[[], Awaitable[list[Finding]]]
 
+_THREADS: Final = 64
+"""A silent git host or name server keeps one until it is given up, and the others need theirs meanwhile."""
+
 
 async def check_registry(path: Path, seconds: float) -> list[Finding]:
-    """A row for each question, in the order of the registry's sections; each has so many seconds, all run at once."""
+    """A row for each question, in the order of the registry's sections; each has so many seconds, all run at once.
+
+    Replaces the running loop's default executor.
+    """
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="check"))
     try:
         registry = await asyncio.to_thread(read_registry, path)
     except DagError as exc:
         return [Finding("registry", str(path), exc.message, "correct the file")]
+    round_ = _Round(registry, seconds)
     with patience(seconds):
-        rows = await asyncio.gather(*(_of_entry(*each) for each in _entries(registry, seconds)))
-    return [*_reading(path, registry), *(row for part in rows for row in part)]
+        rows = await asyncio.gather(*(_of_entry(*each) for each in round_.entries()))
+    return [*_reading(path, registry), *(row for part in rows for row in part), *check_fits(registry, round_.world)]
 
 
 def _reading(path: Path, registry: Registry) -> Iterator[Finding]:
@@ -43,14 +58,35 @@ def _reading(path: Path, registry: Registry) -> Iterator[Finding]:
         yield Finding("registry", place, told, "correct it: until then this entry, and what uses it, is left out")
 
 
-def _entries(registry: Registry, seconds: float) -> Iterator[tuple[str, msgspec.Struct, Check]]:
-    for name, provider in registry.providers.items():
-        yield f"provider {name}", provider, partial(check_provider, name, provider, seconds)
-    for name, repository in registry.iac_repositories.items():
-        yield f"iac {name}", repository, partial(check_git, name, repository, seconds)
-    for name, cluster in registry.clusters.items():
-        targets = targets_of(registry, name)
-        yield f"cluster {name}", cluster, partial(check_cluster, name, cluster, targets, seconds)
+@dataclass(slots=True)
+class _Round:
+    """Asks every entry, and keeps what the environments are held against."""
+
+    registry: Registry
+    seconds: float
+    world: World = field(default_factory=World)
+
+    def entries(self) -> Iterator[tuple[str, msgspec.Struct, Check]]:
+        for name, provider in self.registry.providers.items():
+            yield f"provider {name}", provider, partial(self._provider, name, provider)
+        for name, repository in self.registry.iac_repositories.items():
+            yield f"iac {name}", repository, partial(self._git, name, repository)
+        for name, cluster in self.registry.clusters.items():
+            yield f"cluster {name}", cluster, partial(self._cluster, name, cluster)
+
+    async def _provider(self, name: str, provider: Provider) -> list[Finding]:
+        return await check_provider(name, provider, self.seconds)
+
+    async def _git(self, name: str, repository: IacRepository) -> list[Finding]:
+        checked = await check_git(name, repository, self.seconds)
+        if checked.heads:
+            self.world.heads[name] = checked.heads
+        return checked.rows
+
+    async def _cluster(self, name: str, cluster: Cluster) -> list[Finding]:
+        checked = await check_cluster(name, cluster, targets_of(self.registry, name), self.seconds)
+        self.world.sights.update({target.id: sight for target, sight in checked.sights.items()})
+        return checked.rows
 
 
 async def _of_entry(subject: str, entry: msgspec.Struct, check: Check) -> list[Finding]:

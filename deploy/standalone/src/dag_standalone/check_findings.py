@@ -13,18 +13,21 @@ from dag_common.errors import DagError
 class Finding:
     """What was asked about what, and what came of it; `remedy` says what to do, and is empty if nothing is to be done.
 
-    No text of it holds a secret.
+    A `warning` is about what may be as it should be: only people can tell. `target` is the id of the one it is about,
+    if it is about one of an environment's. No text of it holds a secret.
     """
 
     subject: str
     question: str
     told: str
     remedy: str = ""
+    warning: bool = False
+    target: str = ""
 
     @property
     def fine(self) -> bool:
-        """Whether nothing is to be done."""
-        return not self.remedy
+        """Whether nothing is wrong for sure."""
+        return self.warning or not self.remedy
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import pygit2
@@ -23,8 +24,16 @@ PUSHABLE = "the server begins a push with these credentials; protected branches 
 _FEW = 5
 
 
-async def check_git(name: str, repository: IacRepository, seconds: float) -> list[Finding]:
-    """The rows of one IaC repository; its secrets can be read."""
+@dataclass(frozen=True, slots=True)
+class GitCheck:
+    """The rows of one IaC repository, and its branches if they could be read."""
+
+    rows: list[Finding]
+    heads: Heads | None = None
+
+
+async def check_git(name: str, repository: IacRepository, seconds: float) -> GitCheck:
+    """Ask the repository, whose secrets can be read."""
     subject, found = f"iac {name}", list[Heads]()
     mend = "correct its url, credentials or ca in the registry, or bring the git host back"
 
@@ -41,7 +50,7 @@ async def check_git(name: str, repository: IacRepository, seconds: float) -> lis
         allow = "give the user or token of its credentials the right to push"
         rows += [_branch(subject, repository.branch, found[0])]
         rows += [await Question(subject, "push", allow, seconds).ask(push())]
-    return rows
+    return GitCheck(rows, found[0] if found else None)
 
 
 @contextmanager

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
 from dag_common.errors import DagError, Refused
-from dag_monitor.cluster.client import ClusterClient
 from dag_monitor.cluster.failures import FORBIDDEN
 from dag_monitor.cluster.resources import Query
 from dag_monitor.cluster.rights import Purpose, Right, Rights
 from dag_monitor.domain.wording import lacking
+from dag_standalone.check_asking import Asking, together
 from dag_standalone.check_findings import Finding
 
-_AT_ONCE: Final = 4
 _NAMED: Final = 4
 _OTHERWISE: Final = {
     Purpose.WATCH: "; until then its rollouts end by their timeouts",
@@ -33,44 +31,39 @@ class _Answer(Enum):
 class RightsCheck:
     """Asks one cluster. `by_trying`: it has no access reviews, so only what a harmless list shows is known."""
 
-    def __init__(self, client: ClusterClient, subject: str, seconds: float) -> None:
+    def __init__(self, asking: Asking, subject: str) -> None:
         self.by_trying = False
-        self._client = client
+        self._asking = asking
         self._subject = subject
-        self._seconds = seconds
-        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def rows(self, rights: Rights) -> list[Finding]:
         """A row for each thing that rights are needed for."""
         groups = {purpose: [right for right in rights if rights[right] is purpose] for purpose in Purpose}
-        asked = [self._row(purpose, wanted) for purpose, wanted in groups.items() if wanted]
-        return await asyncio.gather(*asked)
+        return await together(self._row(purpose, wanted) for purpose, wanted in groups.items() if wanted)
 
     async def _row(self, purpose: Purpose, wanted: list[Right]) -> Finding:
         question = f"rights to {purpose}"
         try:
-            answers = await asyncio.gather(*(self._ask(right) for right in wanted))
-        except (DagError, TimeoutError) as exc:
-            told = exc.message if isinstance(exc, DagError) else f"no answer within {self._seconds:g} s"
-            return Finding(self._subject, question, told, "check again when the cluster answers")
+            answers = await together(self._ask(right) for right in wanted)
+        except DagError as exc:
+            return Finding(self._subject, question, exc.message, "check again when the cluster answers")
         given = dict(zip(wanted, answers, strict=True))
         missing = [str(right) for right in wanted if given[right] is _Answer.MISSING]
         if not missing:
             return Finding(self._subject, question, _all_there(given))
-        grant = f"grant it: dag rbac {self._client.name} prints the manifests{_OTHERWISE[purpose]}"
+        grant = f"grant it: dag rbac {self._asking.cluster} prints the manifests{_OTHERWISE[purpose]}"
         return Finding(self._subject, question, lacking(_shortened(missing)), grant)
 
     async def _ask(self, right: Right) -> _Answer:
-        async with self._turns, asyncio.timeout(self._seconds):
-            if self.by_trying:
-                return await self._try(right)
-            return _Answer.GRANTED if await self._client.may(right) else _Answer.MISSING
+        if self.by_trying:
+            return await self._try(right)
+        return _Answer.GRANTED if await self._asking.may(right) else _Answer.MISSING
 
     async def _try(self, right: Right) -> _Answer:
         if right.verb != "list":
             return _Answer.UNTOLD
         try:
-            await self._client.sample(Query(right.resource, right.namespace, metadata_only=True), 1)
+            await self._asking.sample(Query(right.resource, right.namespace, metadata_only=True), 1)
         except Refused as exc:
             if exc.reason == FORBIDDEN:
                 return _Answer.MISSING

@@ -33,7 +33,9 @@ def _plain(finding: Finding) -> dict[str, object]:
     return {
         "subject": finding.subject,
         "question": finding.question,
+        "target": finding.target,
         "fine": finding.fine,
+        "warning": finding.warning,
         "told": finding.told,
         "remedy": finding.remedy,
     }
@@ -45,22 +47,26 @@ def _table(findings: Sequence[Finding]) -> Table:
         table.add_column(overflow="fold" if fold else "ellipsis", no_wrap=not fold)
     for before, finding in pairwise((None, *findings)):
         if finding is not None:
-            again = before is not None and before.subject == finding.subject
-            table.add_row(*_row(finding, "" if again else finding.subject))
+            table.add_row(*_row(before, finding))
     return table
 
 
-def _row(finding: Finding, subject: str) -> tuple[Text, ...]:
-    colour = "green" if finding.fine else "red"
-    told = Text(printable(finding.told), style="" if finding.fine else colour)
-    if not finding.fine:
+def _row(before: Finding | None, finding: Finding) -> tuple[Text, ...]:
+    """What is as in the row before is not said again."""
+    subject = "" if before and before.subject == finding.subject else finding.subject
+    question = "" if not subject and before and before.question == finding.question else finding.question
+    again = not question and before and before.target == finding.target
+    target = f"{finding.target}: " if finding.target and not again else ""
+    mark, colour = ("!", "yellow") if finding.warning else ("✓", "green") if finding.fine else ("✗", "red")
+    told = Text.assemble((printable(target), "bold"), (printable(finding.told), colour if finding.remedy else ""))
+    if finding.remedy:
         told.append(f"\n→ {printable(finding.remedy)}", style="default")
-    mark = Text("✓" if finding.fine else "✗", style=colour)
-    return mark, Text(printable(subject), style="bold"), Text(printable(finding.question)), told
+    return Text(mark, style=colour), Text(printable(subject), style="bold"), Text(printable(question)), told
 
 
 def _summary(findings: Sequence[Finding]) -> Text:
-    wrong = sum(not finding.fine for finding in findings)
-    if not wrong:
-        return Text(f"All {len(findings)} are fine.", style="green")
-    return Text(f"{wrong} of {len(findings)} {'is' if wrong == 1 else 'are'} not fine.", style="red")
+    wrong, warnings = sum(not one.fine for one in findings), sum(one.warning for one in findings)
+    are = f"{wrong} of {len(findings)} {'is' if wrong == 1 else 'are'} not fine" if wrong else ""
+    told = are or (f"None of {len(findings)} is wrong" if warnings else f"All {len(findings)} are fine")
+    looked_at = f"; {warnings} {'is' if warnings == 1 else 'are'} to be looked at" if warnings else ""
+    return Text(f"{told}{looked_at}.", style="red" if wrong else "yellow" if warnings else "green")

@@ -1,77 +1,98 @@
-"""Whether what a target names is there, found the way its judge finds it."""
+"""What is there of a target, found the way its judge finds it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from dag_common.contracts.events import RolloutTarget
-from dag_common.errors import NotFound, Refused
+from dag_common.errors import DagError, NotFound, Refused
 from dag_monitor.cluster import releases
-from dag_monitor.cluster.client import ClusterClient
 from dag_monitor.cluster.failures import FORBIDDEN
-from dag_monitor.cluster.resources import WATCHED, Query, key_of
+from dag_monitor.cluster.resources import WATCHED, Object, Query, key_of
 from dag_monitor.cluster.rights import Right
+from dag_monitor.domain import fields
 from dag_monitor.domain.concern import Concern, Releases, Since
-from dag_monitor.domain.expectation import Object, Objects, Ref
+from dag_monitor.domain.expectation import Ref
+from dag_monitor.domain.fit import Remark
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.wording import lacking
-from dag_standalone.check_findings import Finding, Question
+from dag_standalone.check_asking import Asking, together
 
-_FIRST_BRINGS_IT = frozenset({"helm", "workload"})
-"""Kinds whose object a first deployment makes; the reconcilers' own objects have to be there before."""
+_OTHERS: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sight:
-    """What is there of a target, and the row about it."""
+    """The objects there are; `others` are names of its kind beside a target that is not there.
 
-    objects: Objects
-    finding: Finding
+    `blind` says why it cannot be told whether there are more.
+    """
+
+    objects: dict[Ref, Object] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+    blind: Remark | None = None
 
 
-async def look(client: ClusterClient, target: RolloutTarget, seconds: float) -> Sight:
+async def look(asking: Asking, target: RolloutTarget) -> Sight:
     """Follow the objects as they name each other, by lists alone: DAG needs no other right to see them."""
-    seen: dict[Ref, Object] = {}
-    create = "create it, or correct the target in the registry: rollouts would wait for it until their timeout"
-    again = "check again when the cluster answers"
-    remedies = {NotFound: create, Refused: "grant it, as said of the rights to watch"}
-    question = Question(
-        f"cluster {client.name}", f"{target.kind} {target.namespace}/{target.name}", again, seconds, remedies
-    )
-    return Sight(seen, await question.ask(_walk(client, target, seen)))
+    sight = Sight()
+    try:
+        await _walk(asking, target, sight)
+    except Refused as exc:
+        grant = f"grant it, as said of the rights to watch in cluster {asking.cluster}"
+        sight.blind = _unseen(exc, grant)
+    except NotFound as exc:
+        install = f"install what serves targets of kind {target.kind}, or correct the target's kind in the registry"
+        sight.blind = _unseen(exc, install)
+    except DagError as exc:
+        sight.blind = _unseen(exc, "check again when the cluster answers")
+    return sight
 
 
-async def _walk(client: ClusterClient, target: RolloutTarget, seen: dict[Ref, Object]) -> str:
+def _unseen(exc: DagError, remedy: str) -> Remark:
+    return Remark(f"cannot be seen: {exc.message}", remedy)
+
+
+async def _walk(asking: Asking, target: RolloutTarget, sight: Sight) -> None:
     concerned = judge_for(target.kind).concerned
-    asked: dict[Concern, str] = {}
-    while fresh := [one for one in concerned(seen, target) if one not in asked]:
-        for concern in fresh:
-            asked[concern] = await _found(client, concern, seen)
-            if asked[concern]:
-                continue
-            if target.kind not in _FIRST_BRINGS_IT:
-                raise NotFound(f"there is no {_named(concern)}")
-            asked[concern] = f"{_named(concern)} is not there yet: the first deployment brings it"
-    return ", ".join(asked.values())
+    asked: set[Concern] = set()
+    while fresh := [one for one in concerned(sight.objects, target) if one not in asked]:
+        for found in await together(_found(asking, one) for one in fresh):
+            sight.objects |= found
+        asked.update(fresh)
+    if not sight.objects:
+        (sought,) = concerned({}, target)
+        sight.others = await _others(asking, sought)
 
 
-async def _found(client: ClusterClient, concern: Concern, seen: dict[Ref, Object]) -> str:
-    """What is there, in words; empty if nothing."""
+async def _found(asking: Asking, concern: Concern) -> dict[Ref, Object]:
     if isinstance(concern, Releases):
-        mine = releases.belonging(concern)
-        query = releases.query(concern)
-        with _permitted(query):
-            there = (await client.list(query)).items
-        return _named(concern) if any(mine(key_of(secret)) for secret in there) else ""
+        return {Ref("Secret", *key_of(one)): one for one in await _secrets(asking, concern, concern.name)}
     ref = concern.ref if isinstance(concern, Since) else concern
     query = Query(WATCHED[ref.kind], ref.namespace, field_selector=f"metadata.name={ref.name}")
     with _permitted(query):
-        for obj in await client.sample(query, 1):
-            seen[ref] = obj
-            return _named(concern)
-    return ""
+        return {Ref(ref.kind, *key_of(obj)): obj for obj in await asking.sample(query, 1)}
+
+
+async def _others(asking: Asking, sought: Concern) -> tuple[str, ...]:
+    if isinstance(sought, Releases):
+        names = [fields.text(one, "metadata", "labels", "name") for one in await _secrets(asking, sought)]
+    else:
+        ref = sought.ref if isinstance(sought, Since) else sought
+        query = Query(WATCHED[ref.kind], ref.namespace, metadata_only=True)
+        with _permitted(query):
+            names = [key_of(one)[1] for one in await asking.sample(query, _OTHERS)]
+    return tuple(sorted(set(names)))[:_OTHERS]
+
+
+async def _secrets(asking: Asking, concern: Releases, name: str = "") -> Sequence[Object]:
+    """What Helm stored of one release, or of all in the namespace."""
+    query, mine = releases.query(concern), releases.belonging(concern)
+    with _permitted(query):
+        return [one for one in await asking.all(query) if not name or mine(key_of(one))]
 
 
 @contextmanager
@@ -83,9 +104,3 @@ def _permitted(query: Query) -> Iterator[None]:
         if exc.reason == FORBIDDEN:
             raise Refused(FORBIDDEN, lacking((str(Right("list", query.resource, query.namespace)),))) from exc
         raise
-
-
-def _named(concern: Concern) -> str:
-    if isinstance(concern, Releases):
-        return f"Helm release {concern.namespace}/{concern.name}"
-    return str(concern.ref if isinstance(concern, Since) else concern)

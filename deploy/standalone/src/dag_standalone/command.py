@@ -36,8 +36,9 @@ def check(
 ) -> None:
     """Try everything a registry refers to, and say what to mend.
 
-    Secrets, git hosts, clusters with DAG's rights and targets there, CI providers; nothing is changed anywhere. Run \
-it where the services run. Exit codes: 0 all is fine, 1 something is not, 2 the call is wrong.
+    Secrets, git hosts, CI providers, clusters with DAG's rights there, and whether each environment's targets follow \
+what it commits; nothing is changed anywhere. Run it where the services run. Exit codes: 0 nothing is wrong (there may \
+be warnings), 1 something is, 2 the call is wrong.
     """
     from dag_client.errors import Misused  # noqa: PLC0415 - `dag deploy` must not load the services
     from dag_common.runtime.logs import configure_logs  # noqa: PLC0415 - as above
