@@ -80,6 +80,31 @@ BEFORE: Any = {
 }
 
 
+def synced(number: int, commit: str, at: str, by: Any = None) -> dict[str, Any]:
+    """An entry of the history, as the controller appends it after a sync that succeeded."""
+    begun = {"username": by} if isinstance(by, str) else by or {"automated": True}
+    return {"id": number, "revision": commit, "source": SOURCE, "deployedAt": at, "initiatedBy": begun}
+
+
+BEFORE_OURS = synced(7, EARLIER, "2026-08-30T10:00:00Z")
+OURS_SYNCED = synced(8, OURS, "2026-09-01T10:00:14Z")
+TAKEN_BACK = synced(9, EARLIER, "2026-09-01T10:00:35Z", "admin")
+ROLLED_BACK: dict[str, Any] = {
+    "spec": {"syncPolicy": {"automated": None}},
+    "status": {
+        "sync": {"status": "OutOfSync"},
+        "reconciledAt": "2026-09-01T10:00:36Z",
+        "operationState": {
+            "operation": {"sync": {"revision": EARLIER}, "initiatedBy": {"username": "admin"}},
+            "syncResult": {"revision": EARLIER},
+            "startedAt": "2026-09-01T10:00:33Z",
+            "finishedAt": "2026-09-01T10:00:35Z",
+        },
+        "history": [BEFORE_OURS, OURS_SYNCED, TAKEN_BACK],
+    },
+}
+
+
 def expectation(*, fail_after: int = 1, **changes: Any) -> Expectation:
     target = msgspec.structs.replace(TARGET, kind="argocd", namespace="argocd", fail_after=fail_after)
     relations = {EARLIER: Relation.ANCESTOR, NEWER: Relation.DESCENDANT}

@@ -250,17 +250,24 @@ def heal(world: World) -> None:
     world.double.merge_patch(APPLICATIONS, *KEY, {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}})
 
 
-async def test_a_rollback_by_hand_never_looks_like_a_success(world: World) -> None:
+async def test_a_rollback_by_hand_is_told_as_one_once_argo_cd_compared_again(world: World) -> None:
     since = await world.push("1.2.3", outcome="rollback")
     expected = world.expectation()
-    await until(lambda: self_health(world) == "Healthy" and len(world.status["history"]) == 3)
-    await until(lambda: world.status["sync"]["status"] == "OutOfSync" and world.phase() == "Succeeded")
+    await until(lambda: len(world.status["history"]) == 3 and world.status["sync"]["status"] == "OutOfSync")
     said = verdicts(world.double, expected, since=since)
-    assert {type(one) for one in said} == {Progressing}
-    assert "does not sync by itself" in said[-1].message
-    state = world.status["operationState"]
-    assert state["operation"]["initiatedBy"]["username"] == "admin"
-    assert state["syncResult"]["revision"] == world.commits[0]
+    final = [one for one in said if not isinstance(one, Progressing)]
+    assert {type(one) for one in final} == {Failed}
+    assert "was rolled back to commit" in final[0].message
+    assert "by admin after commit" in final[0].message
+    compared = world.double.history.after(since)[said.index(final[0])]
+    assert (sync(compared.object), operation(compared.object)) == ("OutOfSync", False)
+    assert [one["initiatedBy"] for one in world.status["history"][-2:]] == [{"automated": True}, {"username": "admin"}]
+    asked = world.status["operationState"]["operation"]["sync"]
+    assert asked == {
+        "revision": world.commits[0],
+        "source": world.status["sync"]["comparedTo"]["source"],
+        "syncStrategy": {"apply": {}},
+    }
 
 
 async def test_without_automated_sync_it_stays_out_of_sync_until_somebody_syncs(tmp_path: Path) -> None:

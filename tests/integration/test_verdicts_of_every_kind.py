@@ -41,10 +41,7 @@ async def failure(on: Stage) -> Verdict:
 
 async def failure_with_rollback(on: Stage) -> Verdict:
     await on.push("1.2.3", outcome="rollback")
-    watch = on.watch(fail_after=0 if on.kind == "flux" else 1)
-    if on.kind == "argocd":
-        return await watch.says("does not sync by itself")
-    return await watch.final()
+    return await on.watch(fail_after=0 if on.kind == "flux" else 1).final()
 
 
 async def failure_then_success(on: Stage) -> Verdict:
@@ -128,7 +125,7 @@ TABLE: dict[Scenario, dict[str, Cell]] = {
     failure_with_rollback: {
         "flux": Cell(Failed, "Flux rolled back to 1.2.2.", "retries-exceeded"),
         "helm": Cell(Failed, 'Upgrade "podinfo" failed', "release-failed"),
-        "argocd": Cell(Progressing, "is out of sync and does not sync by itself, somebody has to: argocd app sync"),
+        "argocd": Cell(Failed, "by admin after commit", "rolled-back"),
         "workload": Cell(Failed, "has timed out progressing", "progress-deadline-exceeded"),
     },
     failure_then_success: {

@@ -155,17 +155,26 @@ class Comparisons:
 
 def start(app: Application, revision: str, by: dict[str, Any]) -> None:
     """Ask for a sync: one write, which the operation's worker takes up."""
-    sync = {"revision": revision}
-    app.patch({"operation": {"sync": sync, "initiatedBy": by, "retry": {"limit": app.retries}}})
+    app.patch(_operation({"revision": revision}, by, app.retries))
 
 
 def roll_back(app: Application) -> None:
-    """What a person does about a bad release: no automated sync any more, and the revision before it once more."""
+    """What a person does about a bad release: no automated sync any more, and the sync before it once more.
+
+    As argoproj/argo-cd server/application/application.go, Rollback, asks for it: from the history's own source, by
+    plain apply, without a retry; it ends as an entry of the history with a number of its own.
+    """
     history = app.status.get("history") or []
     if not app.automated or len(history) < 2:  # noqa: PLR2004  the bad one and one before it
         return
+    good = history[-2]
     app.patch({"spec": {"syncPolicy": {"automated": None}}})
-    start(app, history[-2]["revision"], {"username": "admin"})
+    sync = {"revision": good["revision"], "source": good["source"], "syncStrategy": {"apply": {}}}
+    app.patch(_operation(sync, {"username": "admin"}, 0))
+
+
+def _operation(sync: Object, by: dict[str, Any], retries: int) -> Object:
+    return {"operation": {"sync": sync, "initiatedBy": by, "retry": {"limit": retries}}}
 
 
 def _sync_code(target: Target, live: Object | None) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 
 from dag_monitor.domain.argocd_case import Case, in_repository, takes
 from dag_monitor.domain.argocd_observation import concerned, observe, revisions
+from dag_monitor.domain.argocd_rollback import rolled_back
 from dag_monitor.domain.argocd_waiting import waiting
 from dag_monitor.domain.expectation import Expectation, Objects, Relation
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
@@ -133,6 +134,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     _removed,
     _sync_failed,
     _degraded,
+    rolled_back,
     _cannot_compare,
     _succeeded,
 )

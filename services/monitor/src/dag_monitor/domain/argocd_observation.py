@@ -15,6 +15,8 @@ from dag_monitor.domain.expectation import Object, Objects, Ref
 # The types that types.go counts as errors; the others are warnings. A condition has no status: it is there or not.
 _ERRORS: Final = ("InvalidSpecError", "ComparisonError", "SyncError", "DeletionError", "UnknownError")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HISTORY: Final = 10
+"""The newest syncs that are read; Argo CD keeps as many unless spec.revisionHistoryLimit says otherwise."""
 _UNREADABLE: Final = "Unknown"
 """The phase of a sync that does not say; an Application that was never synced has no operation state at all."""
 
@@ -68,8 +70,23 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Sync:
+    """A sync of the history: all of it was applied, so neither a dry run nor a selection of resources is one.
+
+    `revisions` come each with its repository's URL (empty: not said), `by` is the user who began it (empty: Argo CD
+    itself, or an Argo CD that does not say).
+    """
+
+    number: int
+    revisions: tuple[tuple[str, str], ...]
+    ended_at: datetime | None
+    by: str
+    automated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
-    """An Application. `revisions` are what it was compared with, not what was applied.
+    """An Application. `revisions` are what it was compared with, not what was applied; `history` has the newest last.
 
     It has no observedGeneration: the status is about the spec as it is only if `compared_as_specified`.
     """
@@ -88,6 +105,7 @@ class Application:
     reconciled_at: datetime | None
     operation: Operation
     errors: tuple[Trouble, ...]
+    history: tuple[Sync, ...]
 
     @property
     def by_hand(self) -> str:
@@ -101,10 +119,15 @@ def concerned(objects: Objects, target: RolloutTarget) -> tuple[Ref, ...]:  # no
 
 
 def revisions(objects: Objects, target: RolloutTarget) -> frozenset[str]:
-    """The commits it was compared with and synced to; charts of a chart repository have versions instead."""
+    """The commits it was compared with and synced to; charts of a chart repository have versions instead.
+
+    Earlier syncs tell only of an Application that does not sync by itself: any other comes back to the branch.
+    """
     app = observe(objects, target)
-    named = (*app.revisions, *app.operation.revisions) if app else ()
-    return frozenset(one for one in named if is_commit(one))
+    if app is None:
+        return frozenset()
+    past = () if app.automated else tuple(revision for sync in app.history for _, revision in sync.revisions)
+    return frozenset(one for one in (*app.revisions, *app.operation.revisions, *past) if is_commit(one))
 
 
 def is_commit(revision: str) -> bool:
@@ -126,7 +149,7 @@ def _application(ref: Ref, obj: Object) -> Application:
         deleting=bool(fields.text(obj, "metadata", "deletionTimestamp")),
         automated=_automated(obj),
         queued=fields.field(obj, "operation") is not None,
-        sources=_sources(obj),
+        sources=_sources(fields.field(obj, "spec")),
         compared_as_specified=_compared_as_specified(obj),
         sync=fields.text(status, "sync", "status"),
         revisions=_revisions(fields.field(status, "sync")),
@@ -136,6 +159,7 @@ def _application(ref: Ref, obj: Object) -> Application:
         reconciled_at=fields.instant(status, "reconciledAt"),
         operation=_operation(fields.field(status, "operationState")),
         errors=_errors(status),
+        history=_history(status),
     )
 
 
@@ -144,8 +168,8 @@ def _automated(obj: Object) -> bool:
     return isinstance(automated, Mapping) and fields.field(automated, "enabled") is not False
 
 
-def _sources(obj: Object) -> tuple[Source, ...]:
-    listed = fields.items(obj, "spec", "sources") or [fields.field(obj, "spec", "source")]
+def _sources(obj: Any) -> tuple[Source, ...]:
+    listed = fields.items(obj, "sources") or [fields.field(obj, "source")]
     return tuple(_source(one) for one in listed if one is not None)
 
 
@@ -186,4 +210,23 @@ def _errors(status: Any) -> tuple[Trouble, ...]:
         Trouble(type_, fields.text(found[type_], "message"), fields.instant(found[type_], "lastTransitionTime"))
         for type_ in _ERRORS
         if type_ in found
+    )
+
+
+def _history(status: Any) -> tuple[Sync, ...]:
+    """Numbered and kept in the order of the syncs (argoproj/argo-cd controller/state.go, persistRevisionHistory)."""
+    newest = fields.items(status, "history")[-_HISTORY:]
+    return tuple(sorted((_sync(one) for one in newest), key=lambda sync: sync.number))
+
+
+def _sync(entry: Any) -> Sync:
+    listed = fields.items(entry, "revisions") or [fields.text(entry, "revision")]
+    urls = [source.url for source in _sources(entry)]
+    known = urls if len(urls) == len(listed) else [""] * len(listed)
+    return Sync(
+        number=fields.number(entry, "id"),
+        revisions=tuple((url, one) for url, one in zip(known, listed, strict=True) if isinstance(one, str) and one),
+        ended_at=fields.instant(entry, "deployedAt"),
+        by=fields.text(entry, "initiatedBy", "username"),
+        automated=fields.flag(entry, "initiatedBy", "automated"),
     )
