@@ -74,6 +74,12 @@ def test_what_an_environment_asks_for_travels_in_the_request_and_is_left_out_whe
     assert "unique_version" not in encode(REQUESTED)
 
 
+def test_what_a_workload_carries_travels_with_its_progress_and_is_left_out_of_others() -> None:
+    told = RolloutProgressed(target="t", message="m", carries="helm.sh/chart=podinfo-1.2.3", generation=4)
+    assert decode(recorded(told)) == told
+    assert encode(RolloutProgressed(target="t", message="m")) == '{"target":"t","message":"m"}'
+
+
 def test_every_event_type_has_a_writer() -> None:
     assert {name for name, _ in STORED_NAMES.values()} == set(WRITERS)
 

@@ -140,11 +140,16 @@ class MonitoringStarted(Fact, frozen=True, kw_only=True):
     targets: tuple[str, ...]
 
 
-class RolloutProgressed(Fact, frozen=True, kw_only=True):
-    """A target said something new on its way."""
+class RolloutProgressed(Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """A target said something new on its way.
+
+    A workload was seen with `carries`, the label that names its chart, at this `generation`; others leave both out.
+    """
 
     target: str
     message: str
+    carries: str = ""
+    generation: int = 0
 
 
 class RolloutSucceeded(Fact, frozen=True, kw_only=True):

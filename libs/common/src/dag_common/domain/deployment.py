@@ -28,10 +28,19 @@ from dag_common.domain.statuses import Status
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """The label that named the chart of a workload, as `key=value`, and the generation at which it was seen."""
+
+    label: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """Everything decisions need to know about one deployment. `version` 0 means: no such deployment.
 
     `bases` are the IaC tips that attempts to push built on; our commit, if any arrived, lies after one of them.
+    `carried` are the labels that a target's workload was seen with one after the other, by target id.
     `cancellation` was asked for; whether it came in time shows in what follows.
     """
 
@@ -50,6 +59,7 @@ class Deployment:
     pushed_position: int = 0
     watching: bool = False
     progress: dict[str, str] = field(default_factory=dict)
+    carried: dict[str, tuple[Carried, ...]] = field(default_factory=dict)
     succeeded: dict[str, RolloutSucceeded] = field(default_factory=dict)
     failed: dict[str, RolloutFailed] = field(default_factory=dict)
     failure: DeploymentFailed | None = None
@@ -153,7 +163,17 @@ def _(event: RolloutProgressed, state: Deployment, _record: Recorded) -> Deploym
         status=Status.MONITORING,
         message=f"{event.target}: {event.message}",
         progress={**state.progress, event.target: event.message},
+        carried=_carried(state, event),
     )
+
+
+def _carried(state: Deployment, event: RolloutProgressed) -> dict[str, tuple[Carried, ...]]:
+    """A generation that is lower than one seen before is an old sight, told late."""
+    before = state.carried.get(event.target, ())
+    if not event.carries or (before and event.generation < before[-1].generation):
+        return state.carried
+    kept = before[:-1] if before and before[-1].label == event.carries else before
+    return {**state.carried, event.target: (*kept, Carried(event.carries, event.generation))}
 
 
 @_apply.register

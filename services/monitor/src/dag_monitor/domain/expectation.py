@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from dag_common.contracts.events import ChartPushed, RolloutTarget
-from dag_common.domain.deployment import Deployment
+from dag_common.domain.deployment import Carried, Deployment
 from dag_common.errors import Invalid
 
 Object = Mapping[str, Any]
@@ -92,7 +92,7 @@ class Expectation:
     `pushed_at` is when the log recorded the push. `content_since` is when this very content first came to
     the path (earlier than `pushed_at` after a return to an older chart), None if that is not known.
     `reused` says that another content carried the same version right before ours. `app_version` is the chart's
-    `appVersion`: the deployment's version as it was given.
+    `appVersion`: the deployment's version as it was given. `carried` is what the log says of the target's workload.
     """
 
     target: RolloutTarget
@@ -111,6 +111,7 @@ class Expectation:
     doubts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     later: tuple[Later, ...] = ()
     app_version: str = ""
+    carried: tuple[Carried, ...] = ()
 
     def relation(self, commit: str) -> Relation:
         """How a commit, also an abbreviated one, stands to ours."""
@@ -156,6 +157,7 @@ def expect(deployment: Deployment, target: RolloutTarget, knowledge: Knowledge =
         doubts=knowledge.doubts,
         later=knowledge.later,
         app_version=requested.version,
+        carried=deployment.carried.get(target.id, ()),
     )
 
 

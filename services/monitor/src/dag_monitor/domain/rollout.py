@@ -123,7 +123,12 @@ def _go_on(
     told = sight.told.get(target.id)
     if not _has_news(state, target, sight) or (told is not None and told <= now < told + _PAUSE):
         return None
-    return RolloutProgressed(target=target.id, message=progressing.message)
+    return _progressed(target, progressing)
+
+
+def _progressed(target: RolloutTarget, seen: Progressing) -> RolloutProgressed:
+    carries, generation = (seen.carried.label, seen.carried.generation) if seen.carried else ("", 0)
+    return RolloutProgressed(target=target.id, message=seen.message, carries=carries, generation=generation)
 
 
 def _has_news(state: Deployment, target: RolloutTarget, sight: Sight) -> bool:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dag_common.contracts.events import Evidence
+from dag_common.domain.deployment import Carried
 
 
 @dataclass(frozen=True, slots=True)
 class Progressing:
-    """Nothing is decided yet; `message` tells the person who waits what it waits for."""
+    """Nothing is decided yet; `message` tells the person who waits what it waits for.
+
+    What is `carried` now has to be known later on, by whoever judges then.
+    """
 
     message: str
     evidence: Evidence | None = None
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ says which label is missing, and ends with the timeout.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from dag_common.contracts.events import Evidence, RolloutTarget
+from dag_common.domain.deployment import Carried
 from dag_monitor.domain import fields
 from dag_monitor.domain.expectation import Expectation, Object, Objects, Ref
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
@@ -25,6 +27,7 @@ from dag_monitor.domain.workload_identity import (
     origin,
     taken_over_by,
 )
+from dag_monitor.domain.workload_rollback import is_from_before, times_taken_back
 from dag_monitor.domain.workload_standing import READ, Standing
 
 __all__ = ["assess", "concerned"]
@@ -50,9 +53,12 @@ def assess(objects: Objects, expectation: Expectation) -> Verdict:
     evidence = Evidence(object=str(ref), revision=told(labels.values[0]) if labels.values else "", reason=labels.key)
     if fields.text(obj, "metadata", "deletionTimestamp"):
         return Progressing(f"{ref} is being deleted", evidence)
+    carried = Carried(told(str(labels)), fields.number(obj, "metadata", "generation"))
     if origin(labels, expectation) is Origin.OURS:
-        return _standing(obj, expectation, evidence)
-    return _superseded(labels, expectation, evidence) or Progressing(_unproven(labels, expectation), evidence)
+        verdict = _standing(obj, expectation, evidence)
+    else:
+        verdict = _replaced(labels, carried, expectation, evidence)
+    return replace(verdict, carried=carried) if isinstance(verdict, Progressing) and labels.key else verdict
 
 
 def finished(obj: Object) -> bool:
@@ -88,8 +94,24 @@ def _counts(standing: Standing, expected: Expectation) -> bool:
     return bool(expected.target.fail_after) and not stale
 
 
-def _superseded(labels: Labels, expected: Expectation, evidence: Evidence) -> Superseded | None:
-    later = taken_over_by(labels, expected)
+def _replaced(labels: Labels, now: Carried, expected: Expectation, evidence: Evidence) -> Verdict:
+    """The workload carries another chart than ours, not yet or not any more."""
+    times, allowed = times_taken_back(now, expected), expected.target.fail_after
+    superseded = _superseded(labels, expected, evidence, after_ours=bool(times))
+    if superseded is not None:
+        return superseded
+    if 0 < allowed <= times and is_from_before(labels, expected):
+        return Failed("rolled-back", _taken_back(labels, expected), evidence)
+    return Progressing(_unproven(labels, expected), evidence)
+
+
+def _taken_back(labels: Labels, expected: Expectation) -> str:
+    ours = f"{expected.chart_name} {expected.chart_version}"
+    return sentences(f"{_ref(expected.target)} was rolled back: it had {ours}, and carries {told(str(labels))} again")
+
+
+def _superseded(labels: Labels, expected: Expectation, evidence: Evidence, *, after_ours: bool) -> Superseded | None:
+    later = taken_over_by(labels, expected, after_ours=after_ours)
     if later is None:
         return None
     message = (

@@ -26,6 +26,10 @@ class Origin(StrEnum):
     AMBIGUOUS = "ambiguous"  # ours by its version, which another content carried right before
 
 
+_AND: Final = " and "
+"""Between values that differ; a label's value has no space in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """One label that names the chart, in every place it stands: on the object, and on its pods."""
@@ -34,7 +38,13 @@ class Labels:
     values: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.key}={' and '.join(dict.fromkeys(self.values))}" if self.key else ""
+        return f"{self.key}={_AND.join(dict.fromkeys(self.values))}" if self.key else ""
+
+
+def told_as(text: str) -> Labels:
+    """The labels that `str` made this text of; a value that stood in several places stands there once."""
+    key, _, values = text.partition("=")
+    return Labels(key, tuple(values.split(_AND)))
 
 
 def naming(obj: Object) -> Labels:
@@ -60,11 +70,15 @@ def origin(labels: Labels, expected: Expectation) -> Origin:
     return Origin.AMBIGUOUS if expected.reused else Origin.OURS
 
 
-def taken_over_by(labels: Labels, expected: Expectation) -> Later | None:
-    """The later deployment whose chart the workload shows; a version that stood there before ours proves none."""
+def taken_over_by(labels: Labels, expected: Expectation, *, after_ours: bool) -> Later | None:
+    """The later deployment whose chart the workload shows.
+
+    A version that stood there before ours proves none, unless the workload is known to have carried ours meanwhile.
+    """
     if labels.key != CHART_LABEL:
         return None
-    candidates = (one for one in expected.later if one.chart_version != expected.previous_chart_version)
+    old = "" if after_ours else expected.previous_chart_version
+    candidates = (one for one in expected.later if one.chart_version != old)
     wanted = set(labels.values)
     return next((one for one in candidates if wanted == {chart_label(expected.chart_name, one.chart_version)}), None)
 
