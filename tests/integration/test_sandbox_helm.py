@@ -12,7 +12,7 @@ import pytest
 from conditions import until
 from flux_world import PATH
 from flux_world import chart as files
-from played_cluster import AFTER, BEGINNING, QUICK, changes, expectation, later, pictures, verdict, verdicts
+from played_cluster import AFTER, BEGINNING, QUICK, changes, chart, expectation, later, pictures, verdict, verdicts
 
 from dag_common.errors import Conflict
 from dag_monitor.domain.helm_observation import releases
@@ -23,6 +23,7 @@ from dag_sandbox.githost import GitHost
 from dag_sandbox.reconcilers.git_follower import GitSource
 from dag_sandbox.reconcilers.health import HEALTHY, health
 from dag_sandbox.reconcilers.helm import HelmAgent, HelmApp, HelmFlags
+from dag_sandbox.reconcilers.helm_action import Helm
 from dag_sandbox.reconcilers.helm_release import decoded
 from dag_sandbox.reconcilers.outcomes import Outcome
 from dag_sandbox.reconcilers.workloads import WorkloadControllers
@@ -158,6 +159,15 @@ async def test_the_flag_rolls_back_whatever_the_chart_says(tmp_path: Path) -> No
         await world.reaches("deployed")
         await world.push("1.2.3", outcome="fail")
         await world.reaches("deployed", "failed", "superseded")
+
+
+async def test_with_a_timeout_helm_gives_up_on_a_deployment_that_does_not(world: World) -> None:
+    world.agent.suspended.add(KEY)
+    impatient = Helm(world.double, KEY, QUICK, HelmFlags(timeout=0.05))
+    await impatient.upgrade_install(chart("1.2.3"), Outcome(), Outcome("stuck"))
+    failed = impatient.history()[0]
+    assert failed.status == "failed"
+    assert "not ready. status: InProgress, message: Updated: " in failed.description
 
 
 async def test_a_failure_and_then_a_success_is_two_versions_of_the_same_chart(world: World) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from dag_common.errors import Conflict, NotFound
 from dag_sandbox.cluster.double import ClusterDouble
 from dag_sandbox.cluster.moments import timestamp
+from dag_sandbox.cluster.resources import DEPLOYMENTS
 from dag_sandbox.reconcilers import manifests, rollouts
 from dag_sandbox.reconcilers.charts import Built
 from dag_sandbox.reconcilers.health import DEGRADED, settled
@@ -22,9 +23,13 @@ _REFUSAL: Final = 'admission webhook "policy.example.com" denied the request'
 
 @dataclass(frozen=True, slots=True)
 class HelmFlags:
-    """The flags of `helm upgrade --install` that matter here."""
+    """The flags of `helm upgrade --install` that matter here.
+
+    `timeout` is how many seconds `wait` waits; None: until the Deployment is well or past its own deadline.
+    """
 
     wait: bool = True
+    timeout: float | None = None
     rollback_on_failure: bool = False
     history_max: int = 10
 
@@ -127,11 +132,19 @@ class Helm:
         await asyncio.sleep(self._pace.action if outcome.seconds is None else outcome.seconds)
         if not self._flags.wait:
             return ""
-        found = await settled(self._double, self._key)
-        if found.status != DEGRADED:
-            return ""
-        where, why = f"Deployment/{self._key[0]}/{self._key[1]}", outcome.reason or "Progress deadline exceeded"
-        return f"resource {where} not ready. status: Failed, message: {why}\ncontext deadline exceeded"
+        try:
+            async with asyncio.timeout(self._flags.timeout):
+                found = await settled(self._double, self._key)
+        except TimeoutError:
+            obj = self._double.get(DEPLOYMENTS, *self._key)
+            updated = f"Updated: {obj['status'].get('updatedReplicas', 0)}/{obj['spec']['replicas']}"
+            return self._not_ready("InProgress", outcome.reason or updated)
+        why = outcome.reason or "Progress deadline exceeded"
+        return self._not_ready("Failed", why) if found.status == DEGRADED else ""
+
+    def _not_ready(self, status: str, why: str) -> str:
+        where = f"Deployment/{self._key[0]}/{self._key[1]}"
+        return f"resource {where} not ready. status: {status}, message: {why}\ncontext deadline exceeded"
 
     def _succeed(self, release: HelmRelease, *, fresh: bool) -> None:
         """What ran is superseded before the new version is deployed: for a moment nothing is."""
