@@ -77,6 +77,13 @@ class Deployment:
         return self.status.terminal
 
 
+def with_sight(before: tuple[Carried, ...], sight: Carried) -> tuple[Carried, ...]:
+    """One more sight of a workload; a generation that is lower than one seen before is an old sight, told late."""
+    if before and sight.generation < before[-1].generation:
+        return before
+    return (*(before[:-1] if before and before[-1].label == sight.label else before), sight)
+
+
 def load(deployment_id: DeploymentId, records: Iterable[Recorded]) -> Deployment:
     """Fold a stream's records, in order, to the deployment's state."""
     return reduce(evolve, records, Deployment(id=deployment_id))
@@ -163,17 +170,15 @@ def _(event: RolloutProgressed, state: Deployment, _record: Recorded) -> Deploym
         status=Status.MONITORING,
         message=f"{event.target}: {event.message}",
         progress={**state.progress, event.target: event.message},
-        carried=_carried(state, event),
+        carried=_carried(state.carried, event),
     )
 
 
-def _carried(state: Deployment, event: RolloutProgressed) -> dict[str, tuple[Carried, ...]]:
-    """A generation that is lower than one seen before is an old sight, told late."""
-    before = state.carried.get(event.target, ())
-    if not event.carries or (before and event.generation < before[-1].generation):
-        return state.carried
-    kept = before[:-1] if before and before[-1].label == event.carries else before
-    return {**state.carried, event.target: (*kept, Carried(event.carries, event.generation))}
+def _carried(so_far: dict[str, tuple[Carried, ...]], event: RolloutProgressed) -> dict[str, tuple[Carried, ...]]:
+    if not event.carries:
+        return so_far
+    sight = Carried(event.carries, event.generation)
+    return {**so_far, event.target: with_sight(so_far.get(event.target, ()), sight)}
 
 
 @_apply.register
