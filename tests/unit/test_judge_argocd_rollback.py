@@ -168,6 +168,28 @@ def test_of_several_sources_those_of_our_repository_tell(taken_back: list[str], 
     assert isinstance(judged(ROLLED_BACK, many), verdict)
 
 
+def test_a_dry_run_of_our_commit_neither_fails_what_it_found_degraded_nor_fails_by_itself() -> None:
+    dry: Any = {"operation": {"sync": {"revision": OURS, "dryRun": True}}, "syncResult": {"revision": OURS}}
+    rehearsed: Any = {"status": {"operationState": dry, "sync": {"status": "OutOfSync"}}}
+    for state in (DEGRADED, GAVE_UP):
+        assert isinstance(judged(state), Failed)
+        assert isinstance(judged(state, rehearsed), Progressing)
+
+
+@pytest.mark.parametrize(
+    ("history", "verdict"),
+    [
+        ([OURS_SYNCED], Succeeded),
+        ([BEFORE_OURS], Succeeded),
+        ([synced(8, STRANGE, "2026-09-01T10:00:14Z")], Progressing),
+        (None, Progressing),
+    ],
+)
+def test_after_a_dry_run_the_history_tells_what_was_synced(history: Any, verdict: type[Verdict]) -> None:
+    dry = {"operation": {"sync": {"revision": OURS, "dryRun": True}}}
+    assert isinstance(judged({"status": {"operationState": dry, "history": history}}), verdict)
+
+
 def test_commits_of_earlier_syncs_are_looked_up_only_where_nothing_syncs_by_itself() -> None:
     old = {"status": {"history": [synced(6, STRANGE, "2026-08-01T10:00:00Z"), OURS_SYNCED, TAKEN_BACK]}}
     target, automated = expectation().target, {"spec": {"syncPolicy": {"automated": {}}}}

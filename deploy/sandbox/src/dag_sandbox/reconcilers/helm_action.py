@@ -137,7 +137,7 @@ class Helm:
                 found = await settled(self._double, self._key)
         except TimeoutError:
             obj = self._double.get(DEPLOYMENTS, *self._key)
-            updated = f"Updated: {obj['status'].get('updatedReplicas', 0)}/{obj['spec']['replicas']}"
+            updated = f"Updated: {obj.get('status', {}).get('updatedReplicas', 0)}/{obj['spec']['replicas']}"
             return self._not_ready("InProgress", outcome.reason or updated)
         why = outcome.reason or "Progress deadline exceeded"
         return self._not_ready("Failed", why) if found.status == DEGRADED else ""

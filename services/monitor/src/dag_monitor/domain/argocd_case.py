@@ -31,8 +31,8 @@ class Case:
 
     @property
     def attempted(self) -> bool:
-        """Whether the last sync was about a commit that holds our chart."""
-        return self.holds_ours(self.app.operation.revisions)
+        """Whether the last sync was about a commit that holds our chart, and in earnest."""
+        return not self.app.operation.rehearsal and self.holds_ours(self.app.operation.revisions)
 
     @property
     def applied(self) -> bool:
@@ -40,6 +40,9 @@ class Case:
         operation = self.app.operation
         if not operation.phase:
             return True
+        if operation.rehearsal:
+            newest = [revision for sync in self.app.history[-1:] for _, revision in sync.revisions]
+            return self.holds_ours(newest) or self._any_before_ours(newest)
         return operation.succeeded and (self.attempted or self._before_ours)
 
     @property
@@ -65,7 +68,10 @@ class Case:
     def _before_ours(self) -> bool:
         operation = self.app.operation
         early = operation.finished_at is not None and operation.finished_at < self.expected.pushed_at
-        return early or any(self.expected.relation(one) is Relation.ANCESTOR for one in operation.revisions)
+        return early or self._any_before_ours(operation.revisions)
+
+    def _any_before_ours(self, revisions: Iterable[str]) -> bool:
+        return any(self.expected.relation(one) is Relation.ANCESTOR for one in revisions)
 
 
 def in_repository(app: Application, url: str) -> tuple[Source, ...]:

@@ -45,13 +45,17 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """The last sync. Of one that waits to retry, `retries` failed so far; any other may show those of one before."""
+    """The last sync. Of one that waits to retry, `retries` failed so far; any other may show those of one before.
+
+    A `rehearsal` (dry run) has phases and results like any other, and applied nothing.
+    """
 
     phase: str = ""
     message: str = ""
     revisions: tuple[str, ...] = ()
     finished_at: datetime | None = None
     retries: int = 0
+    rehearsal: bool = False
 
     @property
     def waits_to_retry(self) -> bool:
@@ -201,6 +205,7 @@ def _operation(state: Any) -> Operation:
         revisions=applied or _revisions(fields.field(state, "operation", "sync")),
         finished_at=fields.instant(state, "finishedAt"),
         retries=fields.number(state, "retryCount"),
+        rehearsal=fields.flag(state, "operation", "sync", "dryRun"),
     )
 
 
