@@ -253,7 +253,7 @@ def heal(world: World) -> None:
 async def test_a_rollback_by_hand_is_told_as_one_once_argo_cd_compared_again(world: World) -> None:
     since = await world.push("1.2.3", outcome="rollback")
     expected = world.expectation()
-    await until(lambda: len(world.status["history"]) == 3 and world.status["sync"]["status"] == "OutOfSync")
+    await until(lambda: isinstance(verdict(world.double, expected, since=since), Failed))
     said = verdicts(world.double, expected, since=since)
     final = [one for one in said if not isinstance(one, Progressing)]
     assert {type(one) for one in final} == {Failed}
