@@ -14,7 +14,7 @@ from dag_common.contracts.events import Evidence
 from dag_monitor.domain.argocd_case import Case
 from dag_monitor.domain.argocd_observation import Sync
 from dag_monitor.domain.expectation import Relation
-from dag_monitor.domain.flux_case import address
+from dag_monitor.domain.flux_case import same_address
 from dag_monitor.domain.verdict import Failed
 from dag_monitor.domain.wording import short, told
 
@@ -71,5 +71,5 @@ def _in_order(sync: Sync, later: Sync) -> bool:
 
 def _commits(sync: Sync, case: Case) -> list[str]:
     """The revisions that are of our repository, or all of them if none is known to be."""
-    ours = [revision for url, revision in sync.revisions if address(url) == address(case.expected.url)]
+    ours = [revision for url, revision in sync.revisions if same_address(url, case.expected.url)]
     return ours or [revision for _, revision in sync.revisions]
