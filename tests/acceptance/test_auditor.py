@@ -11,8 +11,9 @@ from acceptance.harness import invariants
 from acceptance.harness.auditor import violations
 from acceptance.harness.ci import Answer
 from acceptance.harness.evidence import Committed, Evidence
-from acceptance.harness.fabricated import SECOND, changed, flawless, rechained
+from acceptance.harness.fabricated import FIRST, SECOND, changed, flawless, rechained, with_log
 from acceptance.harness.journeys import Journey
+from acceptance.harness.kept import Claim, Copy, Line
 
 Break = Callable[[Evidence], Evidence]
 
@@ -59,6 +60,30 @@ def ended_twice(evidence: Evidence) -> Evidence:
 
 def pushed_by_nobody(evidence: Evidence) -> Evidence:
     return replace(evidence, commits=[], foreign=frozenset({commit.id for commit in evidence.commits}))
+
+
+def tables(evidence: Evidence, **fields: Any) -> Evidence:
+    """Some of the tables hold something else."""
+    return replace(evidence, tables=replace(evidence.tables, **fields))
+
+
+def copied(evidence: Evidence, *, references: str = "", named: str = "") -> Evidence:
+    """A local copy holds more."""
+    ((where, copy),) = evidence.copies.items()
+    more = Copy(copy.references | set(filter(None, [references])), copy.named | set(filter(None, [named])))
+    return replace(evidence, copies={where: more})
+
+
+def under_way(evidence: Evidence, *, steps: int) -> Evidence:
+    """The second deployment has come no further, and nobody was promised that it would; the list for people is late."""
+    first, second = evidence.orders
+    second = replace(second, answers=[Answer("gateway", 503, {})], journeys=[])
+    evidence = replace(evidence, orders=(first, second), commits=evidence.commits[: 1 if steps < 4 else 2])
+    late = {
+        "cursors": {"deployments": 6},
+        "lines": [line for line in evidence.tables.lines if line.deployment_id == FIRST],
+    }
+    return tables(with_log(evidence, evidence.log[: 6 + steps]), **late)
 
 
 def swapped(evidence: Evidence) -> Evidence:
@@ -125,6 +150,39 @@ CASES: list[tuple[str, Break]] = [
     ("readers_saw_the_same", told_in_two_ways),
 ]
 
+STRANGER = "00000000-0000-7000-8000-00000000000f"
+CHARTS = "charts_are_those_that_were_asked_for"
+CLAIMS = "each_deployment_holds_its_claim"
+LISTS = "lists_hold_what_is_still_to_be_done"
+LINES = "the_list_for_people_follows_the_log"
+HEADS = "nothing_stands_beyond_the_log"
+COPIES = "local_copies_hold_nothing_that_was_refused"
+LEFT: list[tuple[str, Break]] = [
+    ("every_table_is_looked_at", lambda e: tables(e, names=e.tables.names | {"drafts"})),
+    (CHARTS, lambda e: tables(e, charts={**e.tables.charts, "f" * 64: "f" * 64})),
+    (CHARTS, lambda e: tables(e, charts=dict([*e.tables.charts.items()][1:]))),
+    (CHARTS, lambda e: tables(e, charts=dict.fromkeys(e.tables.charts, "1" * 64))),
+    (CLAIMS, lambda e: tables(e, claims=[*e.tables.claims, Claim("request", STRANGER, "request")])),
+    (CLAIMS, lambda e: tables(e, claims=[*e.tables.claims, Claim("token", STRANGER, f"request {FIRST}")])),
+    (CLAIMS, lambda e: tables(e, claims=[*e.tables.claims, Claim("another", FIRST, "another")])),
+    (CLAIMS, lambda e: tables(e, claims=e.tables.claims[1:])),
+    (LISTS, lambda e: tables(e, to_push={STRANGER: 1})),
+    (LISTS, lambda e: tables(e, to_push={FIRST: 1})),
+    (LISTS, lambda e: tables(e, to_watch={STRANGER: 4})),
+    (LISTS, lambda e: tables(e, to_watch={FIRST: 4})),
+    (LISTS, lambda e: under_way(e, steps=3)),
+    (LISTS, lambda e: tables(under_way(e, steps=3), to_push={SECOND: 8})),
+    (LISTS, lambda e: tables(under_way(e, steps=4), to_push={SECOND: 7})),
+    (LINES, lambda e: tables(e, lines=[*e.tables.lines, Line(STRANGER, 1, "pending")])),
+    (LINES, lambda e: tables(e, lines=e.tables.lines[1:])),
+    (LINES, lambda e: tables(e, lines=[replace(line, status="failed") for line in e.tables.lines])),
+    (HEADS, lambda e: tables(e, head=(e.tables.head[0] + 1, e.tables.head[1]))),
+    (HEADS, lambda e: tables(e, cursors={"relay": 13})),
+    (COPIES, lambda e: copied(e, named=STRANGER)),
+    (COPIES, lambda e: copied(e, references="refs/heads/main")),
+]
+"""What a refused request, or one that is over, may have left behind."""
+
 
 @pytest.mark.parametrize(("invariant", "broken"), CASES, ids=[name for name, _ in CASES])
 def test_what_breaks_an_invariant_is_found_by_it(invariant: str, broken: Break) -> None:
@@ -132,5 +190,25 @@ def test_what_breaks_an_invariant_is_found_by_it(invariant: str, broken: Break) 
     assert invariant in found
 
 
+@pytest.mark.parametrize(("invariant", "broken"), LEFT, ids=[name for name, _ in LEFT])
+def test_what_is_left_behind_is_found_by_its_invariant_alone(invariant: str, broken: Break) -> None:
+    found = {violation.partition(":")[0] for violation in violations(broken(flawless()))}
+    assert found == {invariant}
+
+
+@pytest.mark.parametrize(
+    "right",
+    [
+        lambda e: tables(under_way(e, steps=3), to_push={SECOND: 7}),
+        lambda e: tables(under_way(e, steps=4), to_watch={SECOND: 10}),
+        lambda e: tables(e, claims=[*e.tables.claims, Claim("a key of CI's own", FIRST, f"request {FIRST}")]),
+        lambda e: tables(e, lines=[Line(SECOND, 4, "pushed")], cursors={"deployments": 0}),
+    ],
+    ids=["still to be pushed", "still to be watched", "claimed by a second key", "a list that is late"],
+)
+def test_what_is_kept_rightly_is_found_right(right: Break) -> None:
+    assert violations(right(flawless())) == []
+
+
 def test_every_invariant_has_evidence_that_breaks_it() -> None:
-    assert {name for name, _ in CASES} == {check.__name__ for check in invariants.ALL}
+    assert {name for name, _ in CASES + LEFT} == {check.__name__ for check in invariants.ALL}

@@ -53,7 +53,10 @@ async def test_a_refused_request_leaves_nothing_behind(build: Build) -> None:
     accepted = scene.ci.order("env-00")
     await scene.ci.submit(accepted)
     await scene.ci.follow(accepted).end()
-    assert list((await scene.auditor.check()).streams) == [accepted.deployment_id]
+    evidence = await scene.auditor.check()
+    assert list(evidence.streams) == [accepted.deployment_id]
+    assert (len(evidence.tables.charts), len(evidence.tables.claims)) == (1, 1)
+    assert {named for copy in evidence.copies.values() for named in copy.named} == {accepted.deployment_id}
 
 
 async def test_a_request_that_met_a_provider_that_is_down_is_taken_when_it_is_back(build: Build) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from acceptance.harness import invariants
 from acceptance.harness.ci import Order
@@ -15,16 +16,23 @@ SHOWN = 10
 
 
 class Auditor:
-    """Looks from the outside only: git, the log as stored, and what CI was answered and told."""
+    """Looks from the outside only: git, what is stored, and what CI was answered and told.
 
-    def __init__(self, outside: Outside, database: Database, orders: Callable[[], Sequence[Order]]) -> None:
+    `copies` is the directory below which services keep their local copies of IaC repositories.
+    """
+
+    def __init__(
+        self, outside: Outside, database: Database, copies: Path, orders: Callable[[], Sequence[Order]]
+    ) -> None:
         self._outside = outside
         self._database = database
+        self._copies = copies
         self._orders = orders
 
     async def check(self) -> Evidence:
         """Fails with every violation found; returns the evidence for whatever else a test wants to know of it."""
-        evidence = await collect(self._outside.landscape, self._orders(), self._database, self._outside.git)
+        outside = self._outside
+        evidence = await collect(outside.landscape, self._orders(), self._database, outside.git, self._copies)
         found = violations(evidence)
         assert not found, "\n".join(found[:SHOWN]) + f"\n({len(found)} violations)"
         return evidence

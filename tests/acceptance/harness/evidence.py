@@ -1,4 +1,4 @@
-"""What an auditor looks at: the log as stored, the history of the IaC repositories, what CI sent and was told."""
+"""What an auditor looks at: all that is stored, the history of the IaC repositories, what CI sent and was told."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pygit2
 from acceptance.harness.ci import Order
+from acceptance.harness.kept import Copy, Tables, read_copies, read_tables
 from acceptance.harness.landscape import Landscape
 from pygit2.enums import SortMode
 
 from dag_common.contracts.envelope import Recorded
 from dag_common.store import event_log
-from dag_common.store.database import Database
+from dag_common.store.database import Connection, Database
 from dag_sandbox.githost import GitHost
 
 PAGE = 1_000
+TERMINAL = ("deployment.succeeded", "deployment.failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class Evidence:
     foreign: frozenset[str] = field(default_factory=frozenset)
     """Commits of others, among them the ones the branches began with."""
 
+    tables: Tables = field(default_factory=Tables)
+    copies: Mapping[str, Copy] = field(default_factory=dict)
+
     @cached_property
     def streams(self) -> dict[str, list[Recorded]]:
         """The records of each deployment, in order of versions."""
@@ -69,6 +75,12 @@ class Evidence:
             found.setdefault(commit.deployment_id, []).append(commit)
         return found
 
+    @cached_property
+    def requests(self) -> dict[str, dict[str, Any]]:
+        """What each deployment of the log was asked for."""
+        found = {one: self.fact(one, "deployment.requested") for one in self.streams}
+        return {one: request for one, request in found.items() if request is not None}
+
     def fact(self, deployment_id: str, type_name: str) -> dict[str, Any] | None:
         """The payload of a deployment's first event of a type."""
         found = (record for record in self.streams.get(deployment_id, []) if record.type == type_name)
@@ -82,23 +94,22 @@ def payload(record: Recorded) -> dict[str, Any]:
     return content
 
 
-async def collect(landscape: Landscape, orders: Sequence[Order], database: Database, git: GitHost) -> Evidence:
-    """Look everywhere, once."""
-    log = [record async for record in _log(database)]
+async def collect(
+    landscape: Landscape, orders: Sequence[Order], database: Database, git: GitHost, copies: Path
+) -> Evidence:
+    """Look everywhere, once; at the tables as of one moment."""
+    async with database.connection() as connection, connection.transaction(isolation="repeatable_read"):
+        log, tables = await _log(connection), await read_tables(connection)
     commits, foreign = await asyncio.to_thread(_histories, landscape, git)
-    return Evidence(landscape, tuple(orders), log, commits, foreign)
+    found = await asyncio.to_thread(read_copies, copies)
+    return Evidence(landscape, tuple(orders), log, commits, foreign, tables, found)
 
 
-async def _log(database: Database) -> Any:
-    after = 0
-    while True:
-        async with database.connection() as connection:
-            page = await event_log.read_log(connection, after=after, limit=PAGE)
-        for record in page:
-            yield record
-        if len(page) < PAGE:
-            return
-        after = page[-1].position
+async def _log(connection: Connection) -> list[Recorded]:
+    log: list[Recorded] = []
+    while page := await event_log.read_log(connection, after=log[-1].position if log else 0, limit=PAGE):
+        log += page
+    return log
 
 
 def _histories(landscape: Landscape, git: GitHost) -> tuple[list[Committed], frozenset[str]]:

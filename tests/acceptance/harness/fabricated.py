@@ -12,7 +12,9 @@ from acceptance.harness.charts import chart_files
 from acceptance.harness.ci import Answer, Order
 from acceptance.harness.evidence import Committed, Evidence
 from acceptance.harness.journeys import Connection, Journey, Told
+from acceptance.harness.kept import Claim, Copy, Line, Tables
 from acceptance.harness.landscape import Landscape
+from acceptance.harness.leftovers import AUDITED, REFERENCES
 
 from dag_common.contracts.envelope import GENESIS_HASH, Recorded, chained_hash, stream_of
 from dag_common.contracts.events import DeploymentId
@@ -36,7 +38,8 @@ def flawless() -> Evidence:
     orders = (_order(FIRST), _order(SECOND))
     log = rechained([record for one in (FIRST, SECOND) for record in _records(one)])
     commits = [_commit(order, place, log) for place, order in enumerate(orders, start=1)]
-    return Evidence(landscape, orders, log, commits, frozenset({"0" * 40}))
+    copies = {"pusher-1/mirrors/iac-0/0/0": Copy(frozenset(REFERENCES), frozenset(COMMITS))}
+    return Evidence(landscape, orders, log, commits, frozenset({"0" * 40}), _tables(log), copies)
 
 
 def rechained(records: Sequence[Recorded]) -> list[Recorded]:
@@ -53,7 +56,28 @@ def rechained(records: Sequence[Recorded]) -> list[Recorded]:
 def changed(evidence: Evidence, position: int, **fields: Any) -> Evidence:
     """The evidence with one record changed, everything after it chained anew."""
     log = [msgspec.structs.replace(one, **fields) if one.position == position else one for one in evidence.log]
-    return replace(evidence, log=rechained(log))
+    return with_log(evidence, rechained(log))
+
+
+def with_log(evidence: Evidence, log: Sequence[Recorded]) -> Evidence:
+    """The evidence with another log, whose head is its last record."""
+    return replace(evidence, log=log, tables=replace(evidence.tables, head=(log[-1].position, log[-1].hash)))
+
+
+def _chart(deployment_id: str) -> str:
+    return deployment_id[-1] * 64
+
+
+def _tables(log: Sequence[Recorded]) -> Tables:
+    """As they are when everything is over and the projector has caught up."""
+    return Tables(
+        names=frozenset(AUDITED),
+        head=(log[-1].position, log[-1].hash),
+        charts={_chart(one): _chart(one) for one in COMMITS},
+        claims=[Claim(f"request {one}", one, f"request {one}") for one in COMMITS],
+        lines=[Line(one, len(STEPS), "deployed") for one in COMMITS],
+        cursors={"relay": len(log), "deployments": len(log)},
+    )
 
 
 def _order(deployment_id: str) -> Order:
@@ -69,7 +93,11 @@ def _order(deployment_id: str) -> Order:
 
 def _records(deployment_id: str) -> list[Recorded]:
     facts: dict[str, dict[str, Any]] = {
-        "deployment.requested": {"environment": "env-00", "job": {"id": deployment_id[-1]}},
+        "deployment.requested": {
+            "environment": "env-00",
+            "job": {"id": deployment_id[-1]},
+            "chart": {"sha256": _chart(deployment_id)},
+        },
         "chart.pushed": {
             "commit": COMMITS[deployment_id],
             "unchanged": False,

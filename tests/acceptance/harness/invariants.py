@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
-from acceptance.harness.evidence import Evidence, payload
+from acceptance.harness import leftovers
+from acceptance.harness.evidence import TERMINAL, Evidence, payload
 from acceptance.harness.journeys import Journey
 
 from dag_common.contracts.envelope import GENESIS_HASH, chained_hash
@@ -15,7 +16,6 @@ from dag_common.contracts.events import WRITERS
 
 Invariant = Callable[[Evidence], Iterator[str]]
 
-TERMINAL = ("deployment.succeeded", "deployment.failed")
 ENDINGS = {"deployment.succeeded": "deployed", "deployment.failed": "failed"}
 ORDER = ("pending", "validating", "pushing", "pushed", "monitoring", "deployed", "failed")
 UNKNOWN_OUTCOME = (0, 500, 502, 503, 504)
@@ -228,4 +228,5 @@ ALL: tuple[Invariant, ...] = (
     git_holds_what_was_sent,
     every_reader_saw_everything_once,
     readers_saw_the_same,
+    *leftovers.ALL,
 )

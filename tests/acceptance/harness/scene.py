@@ -73,6 +73,6 @@ async def scene(
             dag=dag,
             ci=ci,
             log=LogReader(database),
-            auditor=Auditor(outside, database, lambda: ci.orders),
+            auditor=Auditor(outside, database, dag.directory, lambda: ci.orders),
             database_url=ground.database_url,
         )
