@@ -1,6 +1,7 @@
 """The event log in memory: what `dag.append_events` and the lists promise, for properties that need many runs.
 
 It stands in for the connection, so everything above it (`Streams`, `event_log`, `todo`, `charts`, `requests`) is real.
+That it answers as Postgres does is held by `tests/contract/test_log_model.py`.
 """
 
 from __future__ import annotations
@@ -93,11 +94,11 @@ class LogModel:
     def _keep_todo(self, record: Recorded, lane: Row | None) -> None:
         id_ = record.deployment_id
         if record.type == "deployment.requested":
-            self.push_todo[id_] = {"deployment_id": id_, "position": record.position} | (lane or {})
+            _put("push_todo", self.push_todo, id_, {"deployment_id": id_, "position": record.position} | (lane or {}))
         if record.type == "chart.pushed" or record.type in ENDS:
             self.push_todo.pop(id_, None)
         if record.type == "chart.pushed":
-            self.watch_todo[id_] = record.position
+            _put("watch_todo", self.watch_todo, id_, record.position)
         if record.type in ENDS:
             self.watch_todo.pop(id_, None)
 
@@ -169,6 +170,12 @@ class ModelConnection:
 
 def stream_name(deployment_id: str) -> str:
     return f"{STREAM_PREFIX}{deployment_id}"
+
+
+def _put(name: str, table: dict[str, Any], key: str, entry: Any) -> None:
+    if key in table:
+        raise Conflict(f"{name}_deployment: {key} is on the list already")
+    table[key] = entry
 
 
 def _row(record: Recorded) -> Row:
