@@ -208,6 +208,20 @@ class AnyInterleaving(RuleBasedStateMachine):
             assert state.pushed is None or not state.pushed.unchanged
             assert state.status is not Status.FAILED or state.pushed or "not known" in state.message
 
+        for state in self.states.values():
+            if state.pushed is not None and state.pushed.unchanged and state.pushed.branch == branch:
+                self.nothing_older_came_after(state, state.pushed)
+
+    def nothing_older_came_after(self, newer: Deployment, fact: ChartPushed) -> None:
+        """A deployment that was told to change nothing stands: no older one of its place is committed over it."""
+        commits = [str(commit.id) for commit in self.world.host.commits(fact.branch)]
+        after = set(commits[commits.index(fact.commit) + 1 :])
+        for commit, trailers in self.ours(fact.branch):
+            older = self.states[DeploymentId(trailers.deployment_id)]
+            same = older.requested is not None and older.requested.iac.path == fact.path
+            if commit in after and same and "not known" not in older.message:
+                assert trailers.position > newer.requested_position, "an older chart was committed over a newer one"
+
     def ours(self, branch: str) -> list[tuple[str, Trailers]]:
         """The lane's commits; a branch that was made from another has that one's below them."""
         found = ((str(commit.id), read_trailers(commit.message)) for commit in self.world.host.commits(branch))

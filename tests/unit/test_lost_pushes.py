@@ -151,3 +151,17 @@ def test_a_branch_that_does_not_exist_is_made_so_that_no_push_can_make_it(tmp_pa
     assert committed(world) == []
     assert LANE.branch in world.host.tips
     world.close()
+
+
+def test_what_came_after_a_push_on_its_way_is_not_called_unchanged_before_the_branch_is_closed(world: World) -> None:
+    request(world, 0, "v1", 1)
+    finish(world.drain(LANE))
+    changed = request(world, 0, "v2", 2)
+    late = push_on_its_way(world)
+    back = request(world, 0, "v1", 3)
+    finish(world.cancel(changed))
+    ending = push_on_its_way(world)
+    assert state(world, back).pushed is None
+    finish(late)
+    finish(ending)
+    assert committed(world)[1:] == [changed, back]

@@ -140,16 +140,18 @@ class _Builder:
         self._base: Tip | None = upstream.tip
         self._start = upstream.tip or upstream.fork
         self._tip = self._start.commit if self._start else ""
+        self._in_doubt: set[DeploymentId] = set()
 
     def build(self, charts: Sequence[WaitingChart]) -> Batch:
         with room(Path(self._repository.path)), undamaged():
             root = self._start.tree if self._start else empty_tree(self._repository)
             waiting = {chart.deployment_id: chart for chart in charts}
+            self._in_doubt = {chart.deployment_id for chart in charts if chart.doubtful(self._base_id)}
             candidates = [self._candidate(chart) for chart in waiting.values()]
             steps = plan(candidates, root, self._found(charts), self._place)
             landed = tuple(self._land(step, waiting) for step in steps if not isinstance(step, Unusable))
             unusable = tuple(step for step in steps if isinstance(step, Unusable))
-            doubtful = frozenset(step.candidate.deployment_id for step in unusable) & self._doubtful(charts)
+            doubtful = frozenset(step.candidate.deployment_id for step in unusable) & self._in_doubt
             batch = Batch(self._base_id, self._tip, landed, unusable, doubtful)
             moves = batch.tip != batch.base
             return batch if moves or not batch.needs_push else replace(batch, tip=self._fence(charts, root))
@@ -157,9 +159,6 @@ class _Builder:
     @property
     def _base_id(self) -> str:
         return self._base.commit if self._base else ""
-
-    def _doubtful(self, charts: Iterable[WaitingChart]) -> set[DeploymentId]:
-        return {chart.deployment_id for chart in charts if chart.doubtful(self._base_id)}
 
     def _found(self, charts: Iterable[WaitingChart]) -> dict[DeploymentId, CommitFound]:
         bases = [base for chart in charts for base in chart.bases]
@@ -186,7 +185,6 @@ class _Builder:
         if isinstance(step, Commit):
             self._tip = self._commit(step, waiting[candidate.deployment_id])
         unchanged = isinstance(step, Unchanged)
-        doubtful = waiting[candidate.deployment_id].doubtful(self._base_id)
         stood = step.commit if isinstance(step, Unchanged) else None
         return Landed(
             deployment_id=candidate.deployment_id,
@@ -195,7 +193,7 @@ class _Builder:
             chart=self._chart_yaml(step.root, candidate),
             previous_chart=self._chart_yaml(before, candidate),
             unchanged=unchanged,
-            settled=not doubtful and (stood is not None or (unchanged and self._tip == self._base_id != "")),
+            settled=not self._in_doubt and (stood is not None or (unchanged and self._tip == self._base_id != "")),
         )
 
     def _landed_before(self, step: AlreadyCommitted) -> Landed:
@@ -221,7 +219,7 @@ class _Builder:
 
     def _fence(self, charts: Sequence[WaitingChart], root: str) -> str:
         """A commit that changes nothing but where the branch stands; the same one whoever makes it."""
-        doubtful = [chart for chart in charts if chart.doubtful(self._base_id)]
+        doubtful = [chart for chart in charts if chart.deployment_id in self._in_doubt]
         when = max(int(chart.requested_at.timestamp()) for chart in doubtful)
         author = pygit2.Signature(self._author.name, self._author.email, when, 0)
         message = fence_message(str(chart.deployment_id) for chart in doubtful)
