@@ -5,6 +5,7 @@ Replicas hold no locks here, so what is shown rests on the log's expected versio
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,7 @@ from dag_common.contracts.codec import decode, decode_record, encode_record
 from dag_common.contracts.envelope import Recorded
 from dag_common.contracts.events import (
     ChartPushed,
+    DeploymentFailed,
     DeploymentId,
     DeploymentRequested,
     Event,
@@ -185,6 +187,9 @@ class AnyInterleaving(RuleBasedStateMachine):
         assert sum(isinstance(fact, MonitoringStarted) for fact in facts) <= 1
         ends = [fact.target for fact in facts if isinstance(fact, RolloutSucceeded | RolloutFailed)]
         assert len(ends) == len(set(ends)), "a target ended twice"
+        if isinstance(facts[-1], DeploymentFailed) and facts[-1].reason == "chart_unusable":
+            assert after.requested is not None
+            assert after.requested.chart.sha256 == hashlib.sha256(CHARTS["broken"]).hexdigest(), "another's problem"
         if isinstance(facts[-1], ChartPushed):
             self.look_at_the_push(before, facts[-1])
 

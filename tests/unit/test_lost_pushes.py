@@ -165,3 +165,11 @@ def test_what_came_after_a_push_on_its_way_is_not_called_unchanged_before_the_br
     finish(late)
     finish(ending)
     assert committed(world)[1:] == [changed, back]
+
+
+def test_what_is_refused_beside_a_chart_that_cannot_be_used_ends_for_its_own_reason(world: World) -> None:
+    broken, good = request(world, 1, "broken", 1), request(world, 0, "v1", 2)
+    finish(world.drain(LANE), fault_at_push="refused")
+    assert state(world, broken).failure.reason == "chart_unusable"
+    assert "not on a Friday" in reason(world, good)
+    assert state(world, good).failure.reason == "rejected"

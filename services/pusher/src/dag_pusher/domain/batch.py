@@ -71,6 +71,11 @@ class Batch:
         """Whether anything depends on it."""
         return bool(self.to_send or self.doubtful)
 
+    def problem_of(self, deployment_id: DeploymentId) -> Problem | None:
+        """Why this deployment cannot be committed; None if it can."""
+        found = (each.problem for each in self.unusable if each.candidate.deployment_id == deployment_id)
+        return next(found, None)
+
     @property
     def to_send(self) -> tuple[Landed, ...]:
         """What stands in the branch only after a push."""

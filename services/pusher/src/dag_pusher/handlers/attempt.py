@@ -132,9 +132,9 @@ class Attempt:
 
     async def _reject(self, lane: Lane, one: Waiting, batch: Batch, words: str) -> None:
         """The server refuses this one. It ends, but only when no earlier attempt of it can arrive any more."""
-        if batch.unusable:
-            (doubtful,) = batch.unusable
-            await self.record([Decision(one.deployment, failed(unfenced(doubtful.problem, words)))])
+        problem = batch.problem_of(one.deployment.id)
+        if problem is not None:
+            await self.record([Decision(one.deployment, failed(unfenced(problem, words)))])
         elif batch.base in one.unsettled:
             await self._send(lane, [replace(one, too_late=rejected(words))])
         else:
