@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -183,6 +184,23 @@ async def test_an_unknown_repository_a_server_error_and_a_closed_port_are_unavai
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1"):
         await nobody.fetch()
     assert await mirrored.fetch() is None
+
+
+async def test_the_end_of_a_child_process_breaks_no_conversation(host: GitHost, mirrored: Mirror) -> None:
+    await mirrored.fetch()
+    before = signal.signal(signal.SIGCHLD, lambda *_: None)
+    host.faults.delay_seconds = 0.5
+    try:
+        fetching = asyncio.create_task(mirrored.fetch())
+        for _ in range(20):
+            await asyncio.sleep(0.02)
+            for thread in threading.enumerate():
+                if thread.name.startswith("git") and thread.ident:
+                    signal.pthread_kill(thread.ident, signal.SIGCHLD)
+        await fetching
+    finally:
+        host.faults.delay_seconds = 0.0
+        signal.signal(signal.SIGCHLD, before)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,6 +17,7 @@ from dag_common.iac.access import AccessSource
 from dag_common.iac.damage import Damaged, undamaged
 from dag_common.iac.room import ensure_room, room
 from dag_common.iac.slot import Slot
+from dag_common.iac.threads import THREADS
 from dag_common.iac.upkeep import clear_leftovers, crowded, mark, outlived_a_boot, pack
 from dag_common.iac.wire import LostTouch, PushReport, Wire
 
@@ -31,8 +31,6 @@ CLOSE_SECONDS: Final = 1.0
 PUSH_SECONDS: Final = 120.0
 """How long the answer to a push is waited for. A hook that hangs is no silence: git sends keepalives meanwhile
 (git, builtin/receive-pack.c, `receive.keepAlive`)."""
-_THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="git")
-"""Network calls block for as long as a server is silent, so they do not take the event loop's own few threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,7 @@ class Mirror:
                 await self._in_thread(self._clone_anew)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+        return await asyncio.get_running_loop().run_in_executor(THREADS, work)
 
     def _look_now(self) -> Upstream:
         slot = self._claimed()
