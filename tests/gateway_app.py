@@ -91,7 +91,7 @@ async def _nothing(*_: object) -> Any:
 
 
 def app_over(behind: Behind, *, checks: Mapping[str, Check] | None = None, read: ReadStream = _nothing) -> Starlette:
-    feed = Feed(cast("Bus", None), cast("Database", None))
+    feed = Feed(cast("Bus", None), cast("Database", None), after=0)
     ask = Asking(behind.deploy, behind.check, behind.plan, behind.chart, behind.values)
     jobs = JobEndpoints(ask, needed=behind.needed, max_chart_bytes=MAX_CHART)
     deployments = DeploymentEndpoints(_nothing, _nothing, TokenHolders([], []))

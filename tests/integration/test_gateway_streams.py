@@ -136,6 +136,26 @@ async def test_without_the_broker_updates_come_from_the_log(world: World, monkey
         assert statuses(await rest_of(events))[-1] == ("deployed", "8")
 
 
+async def test_an_end_that_came_before_the_log_could_be_followed_reaches_its_stream(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    can_follow, follow = asyncio.Event(), feed.Feed.run
+
+    async def follow_later(self: feed.Feed) -> None:
+        await can_follow.wait()
+        await follow(self)
+
+    monkeypatch.setattr(feed.Feed, "run", follow_later)
+    id_ = fresh_id()
+    async with world_on(database, tmp_path) as world:
+        await world.append(id_, REQUESTED)
+        async with stream(world, id_) as events, asyncio.timeout(20):
+            await next_of(events)
+            await world.append(id_, DeploymentFailed(stage="pending", reason="x", message="y"), first=2, told=False)
+            can_follow.set()
+            assert statuses(await rest_of(events)) == [("failed", "2")]
+
+
 async def test_two_streams_of_one_deployment_and_one_of_another_get_their_own(world: World) -> None:
     mine, other = fresh_id(), fresh_id()
     await world.append(mine, REQUESTED)

@@ -61,7 +61,8 @@ async def gateway(
     """A gateway for as long as the block lasts; database and bus are the caller's, and may serve other services too.
 
     Without the broker it takes no deployments, but it is ready all the same: its streams and reads go on.
-    Raises `Unavailable` if the database, by whose clock tokens are judged, cannot be asked at first.
+    Raises `Unavailable` if the database, by whose clock tokens are judged and from whose end the streams are fed, cannot
+    be asked at first.
     """
     async with AsyncExitStack() as stack:
         clock = await LogClock.of(database)
@@ -69,7 +70,7 @@ async def gateway(
         stack.push_async_callback(verifiers.close)
         mirrors = Mirrors(registry, settings.data_dir / "gateway" / "mirrors")
         stack.push_async_callback(mirrors.close)
-        feed = Feed(bus, database)
+        feed = await Feed.from_now_on(bus, database)
         admission = Admission(registry, verifiers)
         broker = Pulse("message broker", bus.ping)
         health = Health({"database": database.pulse.check, "feed": _feed_is_live(feed)}, told={"broker": broker.check})

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from enum import Enum
-from typing import Final
+from typing import Final, Self
 
 from prometheus_client import Counter, Gauge
 
@@ -69,14 +69,24 @@ class Subscription:
 
 
 class Feed:
-    """Follows the log once for the whole process, whatever number of streams there are."""
+    """Follows the log once for the whole process, whatever number of streams there are.
 
-    def __init__(self, bus: Bus, database: Database) -> None:
+    What is appended after its position is handed out; so it has one before anybody can subscribe, or a record that is
+    missing in what a reader had read already would be nobody's.
+    """
+
+    def __init__(self, bus: Bus, database: Database, *, after: int) -> None:
         self._bus = bus
         self._database = database
-        self._position: int | None = None
+        self._position = after
         self.draining = False
         self._subscriptions: defaultdict[DeploymentId, set[Subscription]] = defaultdict(set)
+
+    @classmethod
+    async def from_now_on(cls, bus: Bus, database: Database) -> Self:
+        """A feed of what is appended from now on. Raises `Unavailable` when the log cannot be read."""
+        async with database.connection() as connection:
+            return cls(bus, database, after=(await event_log.head(connection)).position)
 
     @contextmanager
     def subscribe(self, deployment_id: DeploymentId) -> Iterator[Subscription]:
@@ -102,11 +112,8 @@ class Feed:
     async def run(self) -> None:
         """Follow until cancelled; raises `Unavailable` when the log cannot be read.
 
-        Begins at the end of the log; run again after an outage, it goes on where it was.
+        Run again after an outage, it goes on where it was.
         """
-        if self._position is None:
-            async with self._database.connection() as connection:
-                self._position = (await event_log.head(connection)).position
         async with aclosing(feed(self._database, self._bus, after=self._position)) as records:
             async for record in records:
                 self._hand_out(record)
