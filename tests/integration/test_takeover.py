@@ -113,6 +113,35 @@ async def test_hands_that_are_full_take_nothing_up_and_others_only_what_they_can
         assert {entry.deployment_id for entry in free} == set(rollouts) - set(monitor.watched)
 
 
+async def test_one_sweep_takes_up_all_that_a_dead_monitor_had_in_hand(database: Database, clock: LogClock) -> None:
+    monitor = Monitor(database, clock, at_once=500)
+    rollouts = await push(database, 500)
+    async with monitor.at_work():
+        await pass_unseen(database, 5)
+        await monitor.takeover.sweep()
+        assert set(monitor.hands.holds()) == set(rollouts)
+        assert len(monitor.watched) == 500
+
+
+async def test_a_sweep_of_many_claims_no_more_than_its_hands_can_hold(database: Database, clock: LogClock) -> None:
+    monitor = Monitor(database, clock, at_once=150)
+    await push(database, 320)
+    await pass_unseen(database, 600)
+    async with monitor.at_work():
+        await monitor.takeover.sweep()
+        assert len(monitor.hands.holds()) == len(monitor.watched) == 150
+        async with database.connection() as connection:
+            assert len(await todo.claim_stale_watches(connection, older_than=600, limit=500)) == 320 - 150
+
+
+async def test_all_there_is_to_watch_is_taken_up_once_by_who_is_alone(database: Database, clock: LogClock) -> None:
+    monitor = Monitor(database, clock, at_once=500)
+    rollouts = await push(database, 250)
+    async with monitor.at_work():
+        await monitor.takeover.take_up()
+        assert sorted(monitor.watched) == sorted(rollouts)
+
+
 async def test_who_was_out_of_contact_declares_nobody_dead(database: Database, clock: LogClock) -> None:
     monitor = Monitor(database, clock)
     await push(database)

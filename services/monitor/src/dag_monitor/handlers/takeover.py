@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -24,7 +24,7 @@ STALE: Final = timedelta(seconds=3)
 """A rollout nobody touched for this long is nobody's: four touches were missed."""
 
 AT_ONCE: Final = 100
-"""Rollouts taken up in one sweep at most."""
+"""Rollouts claimed by one statement at most; a sweep goes on until nothing is left, or no hand is free."""
 
 DRAIN_SECONDS: Final = 2.0
 
@@ -59,20 +59,27 @@ class Takeover:
 
     async def take_up(self, *, untouched_for: timedelta = timedelta(0)) -> None:
         """Take up what nobody touched for so long, as far as hands are free."""
-        if not self._hands.free:
-            return
+        taken: set[DeploymentId] = set()
+        while self._hands.free and (claimed := await self._claim(untouched_for, self._unread.ids | taken)):
+            for deployment_id, message in claimed.items():
+                self._begin(deployment_id, message)
+            taken.update(claimed)
+            await asyncio.sleep(0)  # until each has its hand
+
+    async def _claim(self, untouched_for: timedelta, except_for: Set[DeploymentId]) -> dict[DeploymentId, Message]:
         async with self._database.connection() as connection:
             entries = await todo.claim_stale_watches(
                 connection,
                 older_than=untouched_for.total_seconds(),
                 limit=min(self._hands.free, AT_ONCE),
-                except_for=self._unread.ids,
+                except_for=except_for,
             )
-            messages = [await _message(connection, entry) for entry in entries]
-        for entry, message in zip(entries, messages, strict=True):
-            task = asyncio.create_task(self._take_up(entry.deployment_id, message), name=f"watch {entry.deployment_id}")
-            self._watches.add(task)
-            task.add_done_callback(self._watches.discard)
+            return {entry.deployment_id: await _message(connection, entry) for entry in entries}
+
+    def _begin(self, deployment_id: DeploymentId, message: Message) -> None:
+        task = asyncio.create_task(self._take_up(deployment_id, message), name=f"watch {deployment_id}")
+        self._watches.add(task)
+        task.add_done_callback(self._watches.discard)
 
     async def drain(self) -> None:
         """Give the watches taken up here a moment to be handed over; another's sweep finds what is left as soon."""
