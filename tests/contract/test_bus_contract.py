@@ -154,6 +154,19 @@ async def test_what_a_leaving_consumer_did_not_settle_comes_again_as_the_next_at
         assert again[0].attempt == 2
 
 
+async def test_failures_stand_as_the_last_retry_said_however_often_a_message_is_given_back(bus: Bus) -> None:
+    await bus.publish([message()])
+    async with bus.consume(PUSHER_QUEUE, prefetch=1) as deliveries:
+        first = await soon(deliveries)
+        assert first.failures == 0
+        await first.retry(0, failures=2)
+        await soon(deliveries)
+    for attempt in (3, 4):
+        async with bus.consume(PUSHER_QUEUE, prefetch=1) as deliveries:
+            given_back = await soon(deliveries)
+            assert (given_back.attempt, given_back.failures) == (attempt, 2)
+
+
 async def test_settling_after_leaving_changes_nothing(bus: BusWithDeadLetters) -> None:
     await bus.publish([sent := message()])
     async with bus.consume(PUSHER_QUEUE, prefetch=1) as deliveries:

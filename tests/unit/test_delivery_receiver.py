@@ -160,6 +160,29 @@ async def test_a_handler_that_does_not_end_in_time_is_cut_and_its_message_comes_
     assert await what_is_left(bus) == [("id-1", 2)]
 
 
+async def test_a_message_given_back_by_many_stops_has_not_failed_yet() -> None:
+    bus = LocalBus()
+    await bus.publish([message()])
+    for _ in range(5):
+        async with bus.consume(PUSHER_QUEUE, prefetch=1) as deliveries:
+            await anext(deliveries)
+    handler = Script(KeyError("a passing bug"), KeyError("and another"))
+    async with receiving(bus, handler), asyncio.timeout(20):
+        await handler.handled.wait()
+    assert handler.calls == 3
+    assert await bus.dead_letters(10) == []
+
+
+async def test_what_fails_again_and_again_is_set_aside_whatever_came_between() -> None:
+    bus, bugs = LocalBus(), [KeyError("a bug") for _ in range(3)]
+    handler = Script(bugs[0], Conflict("someone was first"), *bugs[1:])
+    await bus.publish([message()])
+    async with receiving(bus, handler), asyncio.timeout(20):
+        while not (letters := await bus.dead_letters(10)):  # noqa: ASYNC110 - the bus tells nobody
+            await asyncio.sleep(0.01)
+    assert (handler.calls, letters[0].reason) == (4, "KeyError at attempt 4; the log has the traceback")
+
+
 async def test_one_line_says_what_became_of_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiver_module, "log", structlog.get_logger())
     bus, handler = LocalBus(), Script(Conflict("someone was first"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dag_common.delivery.verdict import RETRY_CAP_SECONDS, UNKNOWN_ATTEMPTS, verdict_on
+from dag_common.delivery.verdict import RETRY_CAP_SECONDS, UNKNOWN_FAILURES, verdict_on
 from dag_common.errors import Conflict, Invalid, Refused, Unavailable, Unreadable
 
 
@@ -44,9 +44,9 @@ def test_what_cannot_be_read_is_set_aside_at_once() -> None:
 
 @pytest.mark.parametrize("error", [KeyError("planted-secret"), Invalid("a field is missing")])
 def test_an_unforeseen_error_may_pass_twice_and_is_then_set_aside(error: Exception) -> None:
-    for attempt in range(1, UNKNOWN_ATTEMPTS):
-        assert verdict_on(error, attempt).outcome == "retried"
-    last = verdict_on(error, UNKNOWN_ATTEMPTS)
+    for failures in range(UNKNOWN_FAILURES - 1):
+        assert verdict_on(error, 50, failures).outcome == "retried"
+    last = verdict_on(error, 50, UNKNOWN_FAILURES - 1)
     assert last.outcome == "dead_lettered"
     assert type(error).__name__ in last.dead_because
     assert "planted-secret" not in last.dead_because + last.reason

@@ -61,8 +61,8 @@ async def gateway(
     """A gateway for as long as the block lasts; database and bus are the caller's, and may serve other services too.
 
     Without the broker it takes no deployments, but it is ready all the same: its streams and reads go on.
-    Raises `Unavailable` if the database, by whose clock tokens are judged and from whose end the streams are fed, cannot
-    be asked at first.
+    Raises `Unavailable` if the database, by whose clock tokens are judged and from whose log streams are fed, cannot be
+    asked at first.
     """
     async with AsyncExitStack() as stack:
         clock = await LogClock.of(database)

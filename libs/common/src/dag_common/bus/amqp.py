@@ -22,7 +22,7 @@ from dag_common.bus.amqp_link import Link, mapped_errors
 from dag_common.bus.amqp_probe import Probe
 from dag_common.bus.amqp_publisher import Publisher
 from dag_common.bus.amqp_topology import SETTLE_SECONDS, Topology
-from dag_common.bus.amqp_wire import attempt_of, from_amqp, from_dead_letter, to_amqp, to_dead_letter
+from dag_common.bus.amqp_wire import attempt_of, failures_of, from_amqp, from_dead_letter, to_amqp, to_dead_letter
 from dag_common.bus.inbox import Arrivals, Inbox
 from dag_common.bus.seam import DeadLetter, Message
 from dag_common.contracts.topology import BINDINGS, DEAD_LETTERS
@@ -39,6 +39,7 @@ class AmqpDelivery:
 
     message: Message
     attempt: int
+    failures: int
     _queue: str
     _incoming: AbstractIncomingMessage
     _publisher: Publisher
@@ -52,10 +53,10 @@ class AmqpDelivery:
         except Unavailable:
             log.info("acknowledgement_lost", queue=self._queue, message_id=self.message.id)
 
-    async def retry(self, delay: float) -> None:
+    async def retry(self, delay: float, *, failures: int = 0) -> None:
         """Put a copy into a waiting room, confirmed, then acknowledge the original."""
         delay = min(max(delay, 0.0), RETRY_LIMIT_SECONDS)
-        copy = to_amqp(self.message, attempt=self.attempt + 1, expires_after=delay)
+        copy = to_amqp(self.message, attempt=self.attempt + 1, failures=failures, expires_after=delay)
         if self._in_hand():
             await self._publisher.to_waiting_room(self._queue, copy, delay)
             await self.ack()
@@ -131,8 +132,8 @@ class AmqpBus:
             return await channel.get_queue(self._topology.name(queue), ensure=False)
 
         def receive(incoming: AbstractIncomingMessage) -> None:
-            message, attempt = from_amqp(incoming), attempt_of(incoming)
-            deliveries.put(AmqpDelivery(message, attempt, queue, incoming, self._publisher))
+            counts = attempt_of(incoming), failures_of(incoming)
+            deliveries.put(AmqpDelivery(from_amqp(incoming), *counts, queue, incoming, self._publisher))
 
         async with subscribed(self._link, Subscription(queue, prepare, receive, deliveries.drop), standing):
             yield deliveries

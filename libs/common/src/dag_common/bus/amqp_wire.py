@@ -11,17 +11,20 @@ from dag_common.bus.amqp_topology import Topology
 from dag_common.bus.seam import DeadLetter, Message
 
 ATTEMPT: Final = "x-dag-attempt"
+FAILURES: Final = "x-dag-failures"
 QUEUE: Final = "x-dag-queue"
 REASON: Final = "x-dag-reason"
 _REASON_LENGTH: Final = 1_000
 """Headers travel in one frame with everything else AMQP says of a message; a reason is a sentence, not a dump."""
 
 
-def to_amqp(message: Message, *, attempt: int = 1, expires_after: float | None = None) -> aio_pika.Message:
+def to_amqp(
+    message: Message, *, attempt: int = 1, failures: int = 0, expires_after: float | None = None
+) -> aio_pika.Message:
     """The message, kept on disk by the broker; `expires_after` in seconds."""
     return aio_pika.Message(
         message.body,
-        headers={ATTEMPT: attempt, "traceparent": message.traceparent},
+        headers={ATTEMPT: attempt, FAILURES: failures, "traceparent": message.traceparent},
         message_id=message.id,
         type=message.routing_key,
         content_type="application/json",
@@ -43,6 +46,11 @@ def from_amqp(incoming: AbstractIncomingMessage) -> Message:
 def attempt_of(incoming: AbstractIncomingMessage) -> int:
     """Our own count plus the broker's, which counts deliveries that ended without an answer."""
     return _number(incoming.headers.get(ATTEMPT), 1) + _number(incoming.headers.get("x-delivery-count"), 0)
+
+
+def failures_of(incoming: AbstractIncomingMessage) -> int:
+    """Our own count alone: a message that was given back, or whose process died, did not fail in its handler."""
+    return _number(incoming.headers.get(FAILURES), 0)
 
 
 def to_dead_letter(letter: DeadLetter) -> aio_pika.Message:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dag_common.bus.inbox import Arrivals, Inbox
@@ -34,6 +34,7 @@ class _Waiting:
     number: int
     """The place in the queue; a message given back returns to it."""
     attempt: int = field(compare=False)
+    failures: int = field(compare=False)
     message: Message = field(compare=False)
 
 
@@ -55,14 +56,20 @@ class LocalDelivery:
         """1 for the first delivery."""
         return self.waiting.attempt
 
+    @property
+    def failures(self) -> int:
+        """What the last retry said."""
+        return self.waiting.failures
+
     async def ack(self) -> None:
         """Done."""
         self._settle()
 
-    async def retry(self, delay: float) -> None:
+    async def retry(self, delay: float, *, failures: int = 0) -> None:
         """Put a copy back after the delay."""
         if self._settle():
-            self.queue.put_later(self.message, self.attempt + 1, min(delay, RETRY_LIMIT_SECONDS))
+            again = replace(self.waiting, attempt=self.attempt + 1, failures=failures)
+            self.queue.put_later(again, min(delay, RETRY_LIMIT_SECONDS))
 
     async def dead_letter(self, reason: str) -> None:
         """Set aside."""
@@ -86,15 +93,15 @@ class _WorkQueue:
     timers: set[asyncio.TimerHandle] = field(default_factory=set)
     count: int = 0
 
-    def put(self, message: Message, attempt: int = 1) -> None:
+    def put(self, message: Message, attempt: int = 1, failures: int = 0) -> None:
         self.count += 1
-        self.waiting.append(_Waiting(self.count, attempt, message))
+        self.waiting.append(_Waiting(self.count, attempt, failures, message))
         self.hand_out()
 
-    def put_later(self, message: Message, attempt: int, delay: float) -> None:
+    def put_later(self, again: _Waiting, delay: float) -> None:
         def now() -> None:
             self.timers.discard(timer)
-            self.put(message, attempt)
+            self.put(again.message, again.attempt, again.failures)
 
         timer = asyncio.get_running_loop().call_later(delay, now)
         self.timers.add(timer)
@@ -120,7 +127,7 @@ class _WorkQueue:
 
     def take_back(self, consumer: _Consumer, deliveries: list[LocalDelivery]) -> None:
         """Messages return to their places, as the next attempts."""
-        again = [_Waiting(d.waiting.number, d.attempt + 1, d.message) for d in deliveries]
+        again = [replace(each.waiting, attempt=each.attempt + 1) for each in deliveries]
         for delivery in deliveries:
             del consumer.unsettled[delivery.waiting.number]
         self.waiting = deque(sorted([*again, *self.waiting]))

@@ -41,11 +41,17 @@ class Delivery(Protocol):
     def attempt(self) -> int:
         """1 for the first delivery; counts redeliveries and retries."""
 
+    @property
+    def failures(self) -> int:
+        """What the last `retry` said of it; 0 for a message that was not retried."""
+
     async def ack(self) -> None:
         """Done: the message is gone."""
 
-    async def retry(self, delay: float) -> None:
+    async def retry(self, delay: float, *, failures: int = 0) -> None:
         """Not now: the message comes again, as the next attempt, after about `delay` seconds (at most 5 minutes).
+
+        `failures` goes with it: unlike the attempt, only its handler counts them.
 
         Raises `Unavailable` if that cannot be arranged; the message is then still in hand.
         """

@@ -87,7 +87,7 @@ class Receiver:
         try:
             await self._handler(delivery.message)
         except Exception as exc:  # noqa: BLE001 - the one place where what went wrong decides what becomes of a message
-            return verdict_on(exc, delivery.attempt)
+            return verdict_on(exc, delivery.attempt, delivery.failures)
         return DONE
 
     async def _settle(self, delivery: Delivery, verdict: Verdict) -> None:

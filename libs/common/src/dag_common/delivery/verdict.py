@@ -12,8 +12,11 @@ from dag_common.errors import Conflict, DagError, Refused, Unavailable, Unreadab
 from dag_common.runtime.ids import jitter
 from dag_common.runtime.lifecycle import backoff
 
-UNKNOWN_ATTEMPTS: Final = 3
-"""How often an error nobody foresaw may strike before the message is set aside: the first may be a passing one."""
+UNKNOWN_FAILURES: Final = 3
+"""How often an error nobody foresaw may strike before the message is set aside: the first may be a passing one.
+
+Only those count: outages do not, nor does a message that a process gave back when it stopped or died (the broker counts
+those)."""
 
 RETRY_CAP_SECONDS: Final = 60.0
 CONFLICT_SECONDS: Final = 0.2
@@ -29,13 +32,14 @@ class Verdict:
     dead_because: str = ""
     reason: str = ""
     error: BaseException | None = None
+    """The one nobody foresaw."""
 
     async def settle(self, delivery: Delivery) -> None:
         """Acknowledge, retry or set aside. Raises `Unavailable`."""
         if self.dead_because:
             await delivery.dead_letter(self.dead_because)
         elif self.retry_after is not None:
-            await delivery.retry(self.retry_after)
+            await delivery.retry(self.retry_after, failures=delivery.failures + (self.error is not None))
         else:
             await delivery.ack()
 
@@ -48,8 +52,8 @@ class Verdict:
 DONE: Final = Verdict(outcome="done")
 
 
-def verdict_on(error: Exception, attempt: int) -> Verdict:
-    """What an error of a handler at this attempt means for the message."""
+def verdict_on(error: Exception, attempt: int, failures: int = 0) -> Verdict:
+    """What an error of a handler at this attempt, after so many that nobody foresaw, means for the message."""
     match error:
         case Refused():
             return Verdict(outcome="refused", reason=f"{error.reason}: {error.message}")
@@ -63,14 +67,15 @@ def verdict_on(error: Exception, attempt: int) -> Verdict:
                 outcome="dead_lettered", level=logging.ERROR, dead_because=error.message, reason=error.message
             )
         case _:
-            return _unforeseen(error, attempt)
+            return _unforeseen(error, attempt, failures + 1)
 
 
-def _unforeseen(error: Exception, attempt: int) -> Verdict:
+def _unforeseen(error: Exception, attempt: int, failures: int) -> Verdict:
     """The text of an unknown error may hold anything, so only its type goes into the dead letter."""
     reason = error.message if isinstance(error, DagError) else type(error).__name__
-    if attempt < UNKNOWN_ATTEMPTS:
-        return Verdict(outcome="retried", level=logging.ERROR, retry_after=backoff(attempt), reason=reason, error=error)
+    if failures < UNKNOWN_FAILURES:
+        delay = backoff(failures)
+        return Verdict(outcome="retried", level=logging.ERROR, retry_after=delay, reason=reason, error=error)
     dead_because = f"{type(error).__name__} at attempt {attempt}; the log has the traceback"
     return Verdict(outcome="dead_lettered", level=logging.ERROR, dead_because=dead_because, reason=reason, error=error)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -66,7 +66,9 @@ class Takeover:
             taken.update(claimed)
             await asyncio.sleep(0)  # until each has its hand
 
-    async def _claim(self, untouched_for: timedelta, except_for: Set[DeploymentId]) -> dict[DeploymentId, Message]:
+    async def _claim(
+        self, untouched_for: timedelta, except_for: Collection[DeploymentId]
+    ) -> dict[DeploymentId, Message]:
         async with self._database.connection() as connection:
             entries = await todo.claim_stale_watches(
                 connection,
