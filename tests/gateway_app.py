@@ -30,6 +30,7 @@ from dag_gateway.queries.views import IacView, PlanView
 T = TypeVar("T")
 ID = DeploymentId("01924f5a-7b3c-7d8e-9f1a-2b3c4d5e6f7a")
 MAX_CHART = 64 * 1024
+TYPE = "multipart/form-data; boundary=gap"
 CHART = b"\x1f\x8bnot unpacked here"
 FORM = {"repoUrl": "https://git.example.com/a/b", "jobId": "42", "jobToken": "planted-job-token", "version": "1.2.3"}
 JOB = {name: FORM[name] for name in ("repoUrl", "jobId", "jobToken")}
@@ -104,3 +105,17 @@ async def client_of(app: Callable[..., Awaitable[None]]) -> AsyncIterator[httpx.
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://dag.test") as client:
         yield client
+
+
+def part(name: str, content: bytes, more: str = "") -> bytes:
+    head = f'--gap\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'
+    return head.encode() + content + b"\r\n"
+
+
+def form(**fields: bytes) -> bytes:
+    texts = {name: value.encode() for name, value in FORM.items()} | fields
+    return b"".join(part(name, value) for name, value in texts.items()) + part("chart", CHART, '; filename="c.tgz"')
+
+
+async def post(client: httpx.AsyncClient, body: bytes, content_type: str = TYPE) -> httpx.Response:
+    return await client.post("/api/deploy", content=body, headers={"Content-Type": content_type})

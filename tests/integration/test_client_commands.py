@@ -66,10 +66,10 @@ async def test_a_refusal_is_told_without_the_token(chart: Path) -> None:
 
 
 async def test_a_gateway_that_is_busy_is_asked_again(chart: Path) -> None:
-    stub = Stub(refusals=[(503, "later"), (502, "later")])
+    stub = Stub(refusals=[(503, "later"), (502, "later"), (408, "it stalled")])
     ran = await run(stub, "dag", "deploy", str(chart))
     assert ran.code == 0
-    assert len(stub.forms) == 3
+    assert len(stub.forms) == 4
 
 
 async def test_a_stream_that_breaks_is_resumed_where_it_broke(chart: Path) -> None:

@@ -1,27 +1,22 @@
 from __future__ import annotations
 
-import asyncio
-import functools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
 import pytest
-from gateway_app import CHART, FORM, ID, MAX_CHART, Behind, app_over, client_of
+from gateway_app import CHART, FORM, ID, MAX_CHART, TYPE, Behind, app_over, client_of, form, part, post
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from dag_common.errors import DagError, Invalid, TooLarge, Unavailable
-from dag_gateway.handlers.request import Checked, RequestDeployment
+from dag_common.errors import DagError, Invalid, TooLarge
 from dag_gateway.http import bodies
 from dag_gateway.http.forms import MAX_FIELD_BYTES, read_form
-from dag_gateway.http.jobs import KNOWN, PLANS_AT_ONCE, REQUIRED
+from dag_gateway.http.jobs import KNOWN, REQUIRED
 
 FILES = {"chart": ("chart.tgz", CHART)}
-BOUNDARY = b"gap"
-TYPE = "multipart/form-data; boundary=gap"
 
 
 @pytest.fixture
@@ -33,20 +28,6 @@ def behind() -> Behind:
 async def client(behind: Behind) -> AsyncIterator[httpx.AsyncClient]:
     async with client_of(app_over(behind)) as client:
         yield client
-
-
-def part(name: str, content: bytes, more: str = "") -> bytes:
-    head = f'--gap\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'
-    return head.encode() + content + b"\r\n"
-
-
-def form(**fields: bytes) -> bytes:
-    texts = {name: value.encode() for name, value in FORM.items()} | fields
-    return b"".join(part(name, value) for name, value in texts.items()) + part("chart", CHART, '; filename="c.tgz"')
-
-
-async def post(client: httpx.AsyncClient, body: bytes, content_type: str = TYPE) -> httpx.Response:
-    return await client.post("/api/deploy", content=body, headers={"Content-Type": content_type})
 
 
 async def test_a_whole_form_becomes_one_command(client: httpx.AsyncClient, behind: Behind) -> None:
@@ -185,7 +166,7 @@ async def test_an_announced_size_over_the_limit_is_refused_before_anything_is_re
     headers = [(b"content-type", TYPE.encode()), (b"content-length", b"99999999"), (b"expect", b"100-continue")]
     request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
     with pytest.raises(TooLarge):
-        await read_form(request, KNOWN, MAX_CHART)
+        await read_form(request, KNOWN, MAX_CHART, lambda _: None)
     assert asked == []
 
 
@@ -200,7 +181,7 @@ async def test_an_endless_body_is_cut_at_the_cap_and_its_rest_is_read_away(monke
 
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-type", TYPE.encode())]}, receive)
     with pytest.raises(DagError):
-        await read_form(request, KNOWN, MAX_CHART)
+        await read_form(request, KNOWN, MAX_CHART, lambda _: None)
     assert given_out == 10 * MAX_CHART
 
 
@@ -230,17 +211,6 @@ async def test_a_client_that_leaves_in_the_middle_leaves_nothing_behind(behind: 
     assert sent[0]["status"] == 499
 
 
-async def test_a_body_that_stalls_is_given_up(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.0)
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield form()
-        await asyncio.Event().wait()
-
-    answer = await client.post("/api/deploy", content=slow(), headers={"Content-Type": TYPE})
-    assert answer.status_code == 408
-
-
 @pytest.mark.parametrize(("value", "status"), [("true", 200), ("1", 200), (" Yes", 200), ("on", 400), ("dry", 400)])
 async def test_a_dry_run_is_never_taken_for_a_deployment(
     client: httpx.AsyncClient, behind: Behind, value: str, status: int
@@ -255,27 +225,6 @@ async def test_no_dry_run_is_a_deployment(client: httpx.AsyncClient, behind: Beh
     answer = await client.post("/api/deploy", data={**FORM, "dryRun": value}, files=FILES)
     assert answer.json() == {"deploymentId": ID}
     assert behind.checked == []
-
-
-async def test_dry_runs_never_take_the_places_of_deployments(behind: Behind) -> None:
-    waiting, go_on = asyncio.Semaphore(0), asyncio.Event()
-
-    async def check(_command: RequestDeployment) -> Checked:
-        waiting.release()
-        await go_on.wait()
-        raise Unavailable("the git host is silent")
-
-    behind.check = check  # type: ignore[method-assign]
-    async with client_of(app_over(behind)) as client:
-        ask = functools.partial(client.post, "/api/deploy", files=FILES)
-        plans = [asyncio.create_task(ask(data={**FORM, "dryRun": "true"})) for _ in range(PLANS_AT_ONCE)]
-        for _ in plans:
-            await waiting.acquire()
-        one_more = await ask(data={**FORM, "dryRun": "true"})
-        assert (one_more.status_code, one_more.headers["retry-after"]) == (503, "2")
-        assert (await ask(data=FORM)).status_code == 200
-        go_on.set()
-        assert {(await plan).status_code for plan in plans} == {503}
 
 
 @pytest.mark.parametrize("key", ["", "two words", "k" * 256, "schlüssel"])
@@ -302,7 +251,7 @@ async def test_any_bytes_in_any_pieces_make_a_form_or_a_refusal(
 
     scope: dict[str, Any] = {"type": "http", "method": "POST", "headers": [(b"content-type", TYPE.encode())]}
     try:
-        form_read = await read_form(Request(scope, receive), KNOWN, MAX_CHART)
+        form_read = await read_form(Request(scope, receive), KNOWN, MAX_CHART, lambda _: None)
         assert form_read.ended
         assert set(form_read.texts) <= KNOWN
     except Invalid:
@@ -315,4 +264,4 @@ async def test_a_lost_connection_is_no_refusal() -> None:
 
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-type", TYPE.encode())]}, receive)
     with pytest.raises(ClientDisconnect):
-        await read_form(request, KNOWN, MAX_CHART)
+        await read_form(request, KNOWN, MAX_CHART, lambda _: None)

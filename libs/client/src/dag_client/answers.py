@@ -10,8 +10,8 @@ import httpx
 from dag_client.clock import pause
 from dag_client.errors import NotAccepted
 
-LATER: Final = frozenset({429, 502, 503, 504})
-"""Statuses that say nothing about the request itself: it may be sent again."""
+LATER: Final = frozenset({408, 429, 502, 503, 504})
+"""Statuses that say nothing about the request itself: it may be sent again. 408: its body came too slowly."""
 
 
 class Unreachable(NotAccepted):

@@ -1,30 +1,40 @@
-"""Request bodies under a hard cap: nothing is held beyond it, and nothing is waited for beyond the deadline."""
+"""Request bodies under a hard cap: nothing is held beyond it, and nothing is waited for beyond our patience."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
 from dag_common.errors import DagError, Invalid, TooLarge
+from dag_gateway.http.patience import BODY_SECONDS, PACE, SILENCE_SECONDS, Patience
 
 MAX_JSON_BYTES: Final = 64 * 1024
-BODY_SECONDS: Final = 120.0
 DRAIN_BYTES: Final = 64 * 1024 * 1024
 DRAIN_SECONDS: Final = 10.0
 
 
+Arrived = Callable[[int], None]
+"""Told of each chunk's size."""
+
+_SLOW: Final = (
+    f"The body did not arrive within {BODY_SECONDS:.0f} s, paused for {SILENCE_SECONDS:.0f} s, "
+    f"or came with less than {PACE // 1024} KiB/s"
+)
+
+
 class Stalled(Invalid):
-    """The body did not arrive in time: send it again."""
+    """The body did not arrive in time, or too slowly: send it again."""
 
 
 class Incoming:
     """A body on its way in."""
 
-    def __init__(self, request: Request, limit: int, refusal: TooLarge) -> None:
+    def __init__(self, request: Request, limit: int, refusal: TooLarge, arrived: Arrived = lambda _: None) -> None:
+        self._arrived = arrived
         self._request = request
         self._limit = limit
         self._refusal = refusal
@@ -40,6 +50,7 @@ class Incoming:
             chunk = await self._next()
             if self._taken > self._limit:
                 raise self._refusal
+            self._arrived(len(chunk))
             yield chunk
 
     async def discard(self) -> None:
@@ -72,15 +83,23 @@ class Incoming:
 async def incoming(request: Request, limit: int, refusal: TooLarge) -> AsyncIterator[Incoming]:
     """Take a body of at most `limit` bytes.
 
-    Raises `refusal` over the limit and `Stalled` when it is not read within 120 s. Whatever refuses it in the
-    block, the client can still read the answer.
+    Raises `refusal` over the limit and `Stalled` when patience ends. Whatever refuses it in the block, the client can
+    still read the answer.
     """
-    body = Incoming(request, limit, refusal)
+    clock = asyncio.get_running_loop().time
+    patience = Patience(clock())
+    timeout = asyncio.timeout_at(patience.ends)
+
+    def arrived(size: int) -> None:
+        patience.arrived(size, clock())
+        timeout.reschedule(patience.ends)
+
+    body = Incoming(request, limit, refusal, arrived)
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with timeout:
             yield body
     except TimeoutError:
-        raise Stalled(f"The body did not arrive within {BODY_SECONDS:.0f} s") from None
+        raise Stalled(_SLOW) from None
     except DagError:
         await body.discard()
         raise

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from dag_common.errors import Invalid
 from dag_gateway.http.bodies import incoming, too_large
+from dag_gateway.http.bounds import Hold
 
 MAX_FIELD_BYTES: Final = 64 * 1024
 """All text fields together."""
@@ -108,16 +109,18 @@ class Form:
         self.ended = True
 
 
-async def read_form(request: Request, known: frozenset[str], max_chart_bytes: int) -> Form:
-    """Read a multipart body; unknown fields are skipped.
+async def read_form(request: Request, known: frozenset[str], max_chart_bytes: int, hold: Hold) -> Form:
+    """Read a multipart body, holding each piece as it comes; unknown fields are skipped.
 
-    Raises `Invalid` for another content type, a broken or cut form, a field sent twice; `TooLarge` over a limit.
+    Raises `Invalid` for another content type, a broken or cut form, a field sent twice; `TooLarge` over a limit;
+    `Stalled` when it does not come, and whatever `hold` raises.
     """
     form = Form(known, max_chart_bytes)
     parser = form.parser(_boundary(request))
     limit = max_chart_bytes + MAX_FIELD_BYTES + MAX_OVERHEAD_BYTES
     async with incoming(request, limit, too_large("The chart in the form", max_chart_bytes)) as body:
         async for chunk in body.chunks():
+            hold(len(chunk))
             _feed(parser, chunk)
     if not form.ended:
         raise Invalid("The multipart form is cut: it ends before its closing boundary")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,11 +13,12 @@ from starlette.responses import Response
 
 from dag_common.charts.archive import Chart
 from dag_common.contracts.events import DeploymentId, DeploymentRequested
-from dag_common.errors import Invalid, Unavailable
+from dag_common.errors import Invalid
 from dag_gateway.admission import Asked
 from dag_gateway.handlers.request import Checked, RequestDeployment
 from dag_gateway.http import fields
 from dag_gateway.http.bodies import unread
+from dag_gateway.http.bounds import Memory, Places
 from dag_gateway.http.forms import CHART, Form, read_form
 from dag_gateway.http.json_bodies import read_job_request
 from dag_gateway.http.schemas import Accepted
@@ -28,7 +28,13 @@ from dag_gateway.queries.views import PlanView
 
 REQUIRED: Final = ("repoUrl", "jobId", "jobToken", "version", CHART)
 KNOWN: Final = frozenset({*REQUIRED, "environment", "dryRun"})
-UPLOADS_AT_ONCE: Final = 32
+CHARTS_HELD: Final = 32
+"""Charts of the largest size that requests hold together. A place an upload would let whoever sends nothing take them
+all: who is asking is known only when the form has been read."""
+
+REQUESTS_AT_ONCE: Final = 32
+"""Requests, read to their end, that are being proven and recorded."""
+
 PLANS_AT_ONCE: Final = 4
 NOT_STORED: Final = {"Cache-Control": "no-store"}
 
@@ -62,7 +68,8 @@ class JobEndpoints:
         self._needed = needed
         self._ask = ask
         self._max_chart_bytes = max_chart_bytes
-        self._uploads = Places(UPLOADS_AT_ONCE, "Too many charts are being uploaded at once; try again")
+        self._memory = Memory(CHARTS_HELD * max_chart_bytes, "Too many charts are being uploaded at once; try again")
+        self._requests = Places(REQUESTS_AT_ONCE, "Too many deployments are being requested at once; try again")
         self._plans = Places(PLANS_AT_ONCE, "Too many dry runs are being made at once; try again")
 
     async def deploy(self, request: Request) -> Response:
@@ -70,11 +77,10 @@ class JobEndpoints:
         async with unread(request):
             key = _idempotency_key(request)
             self._needed()
-        with self._uploads.taken():
-            form = await read_form(request, KNOWN, self._max_chart_bytes)
-            command, dry_run = _command(form, key, request)
-            self._needed()
-            answer = await self._planned(command) if dry_run else await self._accepted(command)
+        with self._memory.share() as hold:
+            form = await read_form(request, KNOWN, self._max_chart_bytes, hold)
+            with self._requests.taken():
+                answer = await self._answer(*_command(form, key, request))
         return _json(msgspec.json.encode(answer))
 
     async def get_chart(self, request: Request) -> Response:
@@ -87,6 +93,10 @@ class JobEndpoints:
         """POST /api/get/values."""
         return _json(await self._ask.values(await read_job_request(request)))
 
+    async def _answer(self, command: RequestDeployment, dry_run: bool) -> Accepted | PlanView:
+        self._needed()
+        return await self._planned(command) if dry_run else await self._accepted(command)
+
     async def _accepted(self, command: RequestDeployment) -> Accepted:
         return Accepted(deployment_id=await self._ask.deploy(command))
 
@@ -95,25 +105,6 @@ class JobEndpoints:
         with self._plans.taken():
             checked = await self._ask.check(command)
             return await self._ask.plan(checked.event, checked.chart)
-
-
-class Places:
-    """Bounds the memory that requests hold; who comes too many comes again."""
-
-    def __init__(self, number: int, refusal: str) -> None:
-        self._free = number
-        self._refusal = refusal
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """One place, for the block; raises `Unavailable` if none is free."""
-        if not self._free:
-            raise Unavailable(self._refusal, retry_after=2)
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
 
 
 def _command(form: Form, key: str, request: Request) -> tuple[RequestDeployment, bool]:

@@ -46,7 +46,7 @@ _WHY: Final[Mapping[int, str]] = {
     401: "Job token verification failed, or the bearer token is missing or unknown",
     403: "The bearer token is an auditor's, and auditors only read",
     404: "No app for the repository, no environment for the branch, or nothing there",
-    408: "The body did not arrive in time",
+    408: "The body did not arrive in time, or too slowly; send it again",
     409: "A cancel comes too late; `detail` says where the deployment stands",
     413: "The body is over the limit that `detail` names",
     422: "The Idempotency-Key was sent with another request before",
