@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
+from acceptance.harness.ports import free_port
 from conditions import until
 from examples import fresh_id
 
@@ -27,6 +29,8 @@ from dag_common.delivery.receiver import Receiver
 from dag_common.errors import Unavailable
 from dag_common.runtime.clock import now
 from dag_common.runtime.lifecycle import background
+from dag_monitor.bootstrap import run_monitor
+from dag_monitor.settings import Settings
 
 
 @pytest.fixture
@@ -171,6 +175,30 @@ async def test_in_one_process_the_same_gauge_counts_what_the_bus_itself_keeps() 
     await set_aside(bus, "letter-1", "whatever")
     async with background(count=partial(count_dead_letters, bus)):
         await until(lambda: gauge() == 1)
+
+
+async def test_a_service_tells_their_number_on_its_metrics_page(
+    bus: AmqpBus, amqp_url: str, amqp_namespace: str, database_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "dag.yaml").write_text("providers: {}\niac: {}\napps: []\n")
+    for number in range(2):
+        await set_aside(bus, f"letter-{number}", "whatever")
+    settings = Settings(
+        database_url=database_url,
+        amqp_url=amqp_url,
+        amqp_namespace=amqp_namespace,
+        registry=tmp_path / "dag.yaml",
+        data_dir=tmp_path,
+        health_port=free_port(),
+    )
+    stop = asyncio.Event()
+    patient = httpx.AsyncHTTPTransport(retries=5)
+    async with httpx.AsyncClient(transport=patient) as client, asyncio.TaskGroup() as group:
+        group.create_task(run_monitor(settings, stop))
+        await until(lambda: gauge() == 2)
+        page = await client.get(f"http://127.0.0.1:{settings.health_port}/metrics")
+        stop.set()
+    assert "\ndag_dead_letters 2.0\n" in page.text
 
 
 async def test_while_the_broker_is_away_nobody_says_how_many_there_are() -> None:

@@ -85,7 +85,7 @@ async def _shared(stack: AsyncExitStack, environ: Mapping[str, str]) -> Shared:
     database = await Database.connect(url, max_size=POOL)
     stack.push_async_callback(database.close)
     broker = environ.get("DAG_AMQP_URL", "")
-    bus = AmqpBus(broker) if broker else LocalBus()
+    bus = AmqpBus(broker, namespace=environ.get("DAG_AMQP_NAMESPACE", "")) if broker else LocalBus()
     stack.push_async_callback(bus.close)
     registry = RegistryFile(Path(environ.get("DAG_REGISTRY") or "dag.yaml"))
     await registry.start()
