@@ -70,8 +70,8 @@ class CancelDeploymentHandler:
     async def __call__(self, command: CancelDeployment) -> Deployment:
         """The deployment: ended, or still pushing with the wish recorded. Asking again changes nothing.
 
-        Raises `NotFound`, `Unproven`, `Refused` when it is too late, and `Unavailable` when the log is contended:
-        then nothing was recorded.
+        Raises `NotFound`, `Unproven`, `Refused` when it is too late, and `Unavailable` when the log is contended or did
+        not answer. The wish is perhaps recorded then (the answer to a commit can be lost); asking again is safe.
         """
         structlog.contextvars.bind_contextvars(deployment_id=command.deployment_id)
         by = await self._identified(command.asker, await self._load(command.deployment_id))

@@ -69,7 +69,8 @@ class RequestDeploymentHandler:
         """The id of the deployment; the same request again gets the same id and is recorded once.
 
         Raises what `Admission.admit` does, `Invalid` for the archive or the path, `KeyReused`, `TokenUsed`, and
-        `Unavailable` when the log cannot be written: then nothing was recorded, and a one-time token not used up.
+        `Unavailable` when the log cannot be written or did not answer. It is perhaps recorded then (the answer to a
+        commit can be lost); sent again, with the same token, it is the same deployment.
         """
         checked = await self.check(command)
         deployment_id = await self._record(command, checked)
