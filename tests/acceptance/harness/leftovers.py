@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import takewhile
+from collections.abc import Iterator, Sequence
 
 from acceptance.harness.evidence import TERMINAL, Evidence
 from acceptance.harness.kept import Claim
 
-from dag_common.contracts.envelope import GENESIS_HASH
+from dag_common.contracts.envelope import GENESIS_HASH, Recorded
 
 AUDITED = {"events", "log_head", "charts", "requests", "push_todo", "watch_todo", "deployments", "checkpoints"}
 """The tables somebody looks at here or in `invariants`."""
@@ -73,11 +72,15 @@ def the_list_for_people_follows_the_log(evidence: Evidence) -> Iterator[str]:
     lines = {line.deployment_id: line for line in evidence.tables.lines}
     yield from (f"{one} is not in the list of deployments" for one in sorted(due - lines.keys()))
     for line in lines.values():
-        stream = takewhile(lambda record, line=line: record.version <= line.version,
-                           evidence.streams.get(line.deployment_id, []))  # fmt: skip
-        statuses = [STATUSES[record.type] for record in stream if record.type in STATUSES]
-        if statuses[-1:] != [line.status]:
-            yield f"the list shows {line.deployment_id} as {line.status}, the log has {statuses or 'nothing'}"
+        told = _status(evidence.streams.get(line.deployment_id, []), line.version)
+        if told != line.status:
+            yield f"the list shows {line.deployment_id} as {line.status}, the log has {told or 'nothing'}"
+
+
+def _status(stream: Sequence[Recorded], version: int) -> str:
+    """As of a version of the stream; an event that moves no status leaves it as it was."""
+    statuses = [STATUSES[record.type] for record in stream if record.version <= version and record.type in STATUSES]
+    return statuses[-1] if statuses else ""
 
 
 def nothing_stands_beyond_the_log(evidence: Evidence) -> Iterator[str]:
