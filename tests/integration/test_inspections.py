@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from dag_common.domain.deployment import Deployment
 from dag_common.runtime import clock
 from dag_common.store.database import Database
 from dag_monitor.cluster.clusters import Clusters
-from dag_monitor.cluster.inspections import Inspections
+from dag_monitor.cluster.inspections import NOT_LOOKED_AT, Inspections
 from dag_monitor.domain.expectation import Object, Ref
 from dag_sandbox.cluster.faults import Fault
 from dag_sandbox.cluster.resources import DEPLOYMENTS, EVENTS, PODS, REPLICA_SETS, Resource
@@ -191,3 +192,18 @@ async def test_events_about_the_new_pods_are_asked_for_and_no_others(world: Moni
         event = {"involvedObject": involved, "reason": "FailedMount", "type": "Warning", "message": message}
         put(world, EVENTS, f"{pod}-event", **event)
     assert await failure(world) == [JUDGED, "Pod web-2-a: cannot use a volume: secret missing"]
+
+
+async def test_many_failures_at_once_are_looked_at_in_turns_and_who_gets_none_says_so(world: MonitorWorld) -> None:
+    failing(world)
+    world.cluster.faults.add(Fault(action="slow", verb="list", resource="pods", seconds=0.6, times=0))
+    clusters = Clusters(world.registry.current)
+
+    async def looks(inspections: Inspections, count: int) -> list[tuple[str, ...]]:
+        return await asyncio.gather(*(inspections.inspect(TARGET, {}, clock.now()) for _ in range(count)))
+
+    patient = await looks(Inspections(clusters, seconds=3), 14)
+    assert all(CRASH in lines for lines in patient), "waiting for a turn does not shorten the look"
+    hurried = await looks(Inspections(clusters, turn_seconds=0.2), 5)
+    assert [lines for lines in hurried if CRASH not in lines] == [(NOT_LOOKED_AT,)] * 3
+    await clusters.close()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from dag_common.errors import NotFound, Refused, Unavailable, Unreadable
+from dag_common.runtime import ids
 from dag_monitor.cluster.client import Listing, WatchEvent, WatchFrom
 from dag_monitor.cluster.failures import Expired
 from dag_monitor.cluster.pace import Backoff, Pace
@@ -313,9 +314,38 @@ async def test_a_reflector_lingers_for_the_next_reader() -> None:
     assert not reflectors.conditions()
 
 
+@pytest.fixture
+def longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chance always says the longest."""
+    monkeypatch.setattr(ids, "between", lambda _low, high: high)
+
+
 @given(st.integers(1, 60))
 def test_backoff_stays_between_its_bounds_and_starts_over(steps: int) -> None:
     backoff = Backoff(0.5, 30)
     assert all(0.5 <= backoff.next() <= 30 for _ in range(steps))
     backoff.reset()
     assert backoff.next() <= 1.5
+
+
+@pytest.mark.usefixtures("longest")
+async def test_waits_grow_while_a_cluster_fails_and_start_over_after_a_stream_that_brought_something() -> None:
+    cluster = ScriptedCluster()
+    reflector = Reflector(cluster, QUERY, Pace(backoff_low=1, backoff_high=30, healthy=3600))
+    cluster.faults["list"] = ["broken"] * 5
+    assert [await reflector._round() for _ in range(5)] == [3, 9, 27, 30, 30]
+    cluster.faults["open"] = ["broken"]
+    assert await reflector._round() == 30, "a list alone is no stream"
+    await cluster.write("podinfo")
+    cluster.faults["stream"] = ["broken"]
+    assert await reflector._round() == 3
+
+
+@pytest.mark.usefixtures("longest")
+async def test_a_retry_after_of_an_hour_is_not_believed() -> None:
+    class Busy(ScriptedCluster):
+        async def list(self, query: Query) -> Listing:
+            raise Unavailable("busy", retry_after=3600)
+
+    reflector = Reflector(Busy(), QUERY, Pace(refused=60))
+    assert await reflector._round() == 60

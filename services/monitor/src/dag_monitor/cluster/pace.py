@@ -18,9 +18,9 @@ class Pace:
     backoff_low: float = 0.5
     backoff_high: float = 30.0
     refused: float = 60.0
-    """Longest wait after 401, 403 and 404: somebody has to change something first."""
+    """Longest wait: after 401, 403 and 404, when somebody has to change something, and whatever a Retry-After says."""
     healthy: float = 10.0
-    """A stream that lived this long was a good one: the backoff starts over."""
+    """A stream that lived this long is followed by the next at once."""
     idle: float = 150.0
     watch_low: float = 300.0
     watch_high: float = 600.0

@@ -146,7 +146,7 @@ class Reflector:
             self._count_fruitless()
         if relist:
             self._resource_version = None
-        wait = max(at_least, self._backoff.next())
+        wait = max(min(at_least, self._pace.refused), self._backoff.next())
         self._tell(exc, reason="", wait=wait)
         return wait
 
@@ -157,8 +157,9 @@ class Reflector:
         return wait
 
     def _was_healthy(self) -> bool:
+        """Whether the stream lived long. One that lived long or brought something was none of the failures in a row."""
         healthy = self._opened_at is not None and clock.monotonic() - self._opened_at >= self._pace.healthy
-        if healthy:
+        if healthy or self._progressed:
             self._backoff.reset()
             self._fruitless = 0
         return healthy
