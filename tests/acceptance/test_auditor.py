@@ -125,11 +125,16 @@ CASES: list[tuple[str, Break]] = [
     ("a_request_has_one_id", lambda e: replace(e, orders=[e.orders[0], *e.orders])),
     ("nothing_but_what_was_asked", lambda e: ordered(e, job_id="another")),
     ("nothing_but_what_was_asked", lambda e: ordered(e, answers=[Answer("g", 401, {})])),
+    ("nothing_but_what_was_asked", lambda e: ordered(e, answers=[Answer("g", 0, {}), Answer("g", 400, {})])),
     ("positions_are_gapless", lambda e: replace(e, log=[*e.log[:3], *e.log[4:]])),
     ("the_hash_chain_holds", lambda e: replace(e, log=[*e.log[:-1], changed(e, 1, service="x").log[-1]])),
     ("each_type_has_its_writer", lambda e: changed(e, 12, service="gateway")),
     ("nothing_follows_an_end", ended_twice),
     ("a_cancel_is_answered_truly", lambda e: ordered(e, cancels=[Answer("gateway", 200, {})])),
+    *(
+        ("a_cancel_is_answered_truly", lambda e, status=status: ordered(e, cancels=[Answer("gateway", status, {})]))
+        for status in (401, 404, 500)
+    ),
     ("pushed_means_one_commit", pushed_by_nobody),
     ("pushed_means_one_commit", extra_commit),
     ("every_commit_was_asked_for", unknown_commit),
@@ -203,8 +208,15 @@ def test_what_is_left_behind_is_found_by_its_invariant_alone(invariant: str, bro
         lambda e: tables(under_way(e, steps=4), to_watch={SECOND: 10}),
         lambda e: tables(e, claims=[*e.tables.claims, Claim("a key of CI's own", FIRST, f"request {FIRST}")]),
         lambda e: tables(e, lines=[Line(SECOND, 4, "pushed")], cursors={"deployments": 0}),
+        lambda e: ordered(e, cancels=[Answer("g", status, {}) for status in (0, 503, 202, 409)]),
     ],
-    ids=["still to be pushed", "still to be watched", "claimed by a second key", "a list that is late"],
+    ids=[
+        "still to be pushed",
+        "still to be watched",
+        "claimed by a second key",
+        "a list that is late",
+        "a cancel too late",
+    ],
 )
 def test_what_is_kept_rightly_is_found_right(right: Break) -> None:
     assert violations(right(flawless())) == []

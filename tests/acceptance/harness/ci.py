@@ -116,18 +116,19 @@ class CI:
         """Ask for the order's end until there is an answer that means something."""
         body = {"repoUrl": self._gitlab.project_url(PROJECT), "jobId": order.job_id, "jobToken": order.token}
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while (answer := await self._cancel(order.deployment_id, body)).status in AGAIN:  # noqa: ASYNC110 - as CI does
+            while (answer := await self._cancel(order, body)).status in AGAIN:  # noqa: ASYNC110 - as CI does
                 await asyncio.sleep(PAUSE_SECONDS)
-        order.cancels.append(answer)
         return answer
 
-    async def _cancel(self, deployment_id: str, body: Mapping[str, str]) -> Answer:
+    async def _cancel(self, order: Order, body: Mapping[str, str]) -> Answer:
         gateway = self._next()
         try:
-            answer = await self._http.post(f"{gateway}/api/deployments/{deployment_id}/cancel", json=body)
+            answer = await self._http.post(f"{gateway}/api/deployments/{order.deployment_id}/cancel", json=body)
         except httpx.TransportError as exc:
-            return Answer(gateway, 0, type(exc).__name__)
-        return Answer(gateway, answer.status_code, answer.json())
+            order.cancels.append(Answer(gateway, 0, type(exc).__name__))
+        else:
+            order.cancels.append(Answer(gateway, answer.status_code, answer.json()))
+        return order.cancels[-1]
 
     def follow(self, order: Order) -> Following:
         """Begin to read the order's stream in the background; it comes back after every lost connection."""

@@ -19,6 +19,8 @@ Invariant = Callable[[Evidence], Iterator[str]]
 ENDINGS = {"deployment.succeeded": "deployed", "deployment.failed": "failed"}
 ORDER = ("pending", "validating", "pushing", "pushed", "monitoring", "deployed", "failed")
 UNKNOWN_OUTCOME = (0, 500, 502, 503, 504)
+CANCEL_ANSWERS = (200, 202, 409, 503, 0)
+"""Cancelled, being cancelled, too late; nobody can tell now, and no answer at all. Anything else is an error of DAG."""
 
 
 def every_accepted_deployment_ended(evidence: Evidence) -> Iterator[str]:
@@ -42,7 +44,11 @@ def a_request_has_one_id(evidence: Evidence) -> Iterator[str]:
 
 
 def nothing_but_what_was_asked(evidence: Evidence) -> Iterator[str]:
-    """Each deployment in the log was asked for, once, by an order that was not refused."""
+    """Each deployment in the log was asked for, once, by an order that was not refused.
+
+    An order always sends the same. So one that was refused in the end was not taken before either, whatever became of
+    its first answers.
+    """
     orders = {order.job_id: order for order in evidence.orders}
     jobs: Counter[str] = Counter()
     for deployment_id in evidence.streams:
@@ -51,7 +57,7 @@ def nothing_but_what_was_asked(evidence: Evidence) -> Iterator[str]:
         order = orders.get(job)
         if order is None:
             yield f"{deployment_id} is in the log and no job asked for it"
-        elif not any(answer.status in (200, *UNKNOWN_OUTCOME) for answer in order.answers):
+        elif not order.deployment_id and order.answers[-1].status not in UNKNOWN_OUTCOME:
             yield f"{deployment_id} is in the log although its request was refused"
     yield from (f"job {job} led to {times} deployments" for job, times in jobs.items() if times > 1)
 
@@ -90,10 +96,15 @@ def nothing_follows_an_end(evidence: Evidence) -> Iterator[str]:
 
 
 def a_cancel_is_answered_truly(evidence: Evidence) -> Iterator[str]:
-    """Who was told that it was cancelled finds it cancelled; who was told that it was too late finds another end."""
+    """Who was told that it was cancelled finds it cancelled; who was told that it was too late finds another end.
+
+    Whoever may cancel and asks often enough is told one of these, and never that DAG failed.
+    """
     for order in evidence.orders:
         failure = evidence.fact(order.deployment_id, "deployment.failed") or {}
         for answer in order.cancels:
+            if answer.status not in CANCEL_ANSWERS:
+                yield f"cancelling {order.deployment_id} was answered with {answer.status}: {answer.body}"
             if answer.status in (200, 409) and (answer.status == 200) != (failure.get("reason") == "cancelled"):
                 yield f"cancelling {order.deployment_id} was answered with {answer.status}, and it ended {failure}"
 
