@@ -54,6 +54,9 @@ class Wire:
         self.dropped = 0
         """Connections that were really cut: a fault that struck nothing proves nothing."""
 
+        self.held = 0
+        """Calls and pieces of data that a silence kept back."""
+
     @property
     def url(self) -> str:
         """The server's URL, by this wire; it stays the same wherever the wire leads."""
@@ -129,7 +132,7 @@ class Wire:
         with suppress(OSError, asyncio.CancelledError):  # nobody is there, or we dropped it: the client sees it closed
             try:
                 reader = await call.answer()
-                await self._speaks.wait()
+                await self._carries()
                 there = await call.put_through(self._server_url)
                 here, back = call.ends
                 await asyncio.gather(self._pump(reader, back), self._pump(there, here))
@@ -137,10 +140,14 @@ class Wire:
                 for end in call.ends:
                     end.close()
 
+    async def _carries(self) -> None:
+        self.held += not self._speaks.is_set()
+        await self._speaks.wait()
+
     async def _pump(self, reader: StreamReader, writer: StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                await self._speaks.wait()
+                await self._carries()
                 writer.write(data)
                 await writer.drain()
         await self._speaks.wait()

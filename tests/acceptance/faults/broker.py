@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from acceptance.faults import processes
-from acceptance.faults.storm import ENDS_WITHIN, STRIKES_WITHIN, Storm, Strike, until
+from acceptance.faults.storm import ENDS_WITHIN, STRIKES_WITHIN, Storm, Strike, silenced, until
 from acceptance.harness.ci import Order
 from acceptance.harness.interventions import purge_queue, waiting_in
+from acceptance.harness.service import Service
 
 from dag_common.contracts.topology import MONITOR_QUEUE, PUSHER_QUEUE
 
@@ -22,10 +23,11 @@ SILENT_SECONDS = (1.0, 8.0)
 
 async def broker_stopped(storm: Storm, draw: random.Random) -> int:
     """Stopped in order, and started again."""
+    connected = storm.servers.broker_wire.connected
     await storm.servers.broker.stop()
     await asyncio.sleep(draw.uniform(0, 2))
     await storm.servers.broker.start()
-    return 1
+    return connected
 
 
 async def broker_closes_connections(storm: Storm, draw: random.Random) -> int:
@@ -47,13 +49,7 @@ async def broker_connections_cut(storm: Storm, draw: random.Random) -> int:
 
 async def broker_silent(storm: Storm, draw: random.Random) -> int:
     """The network carries nothing, and closes nothing."""
-    wire = storm.servers.broker_wire
-    wire.silence()
-    try:
-        await asyncio.sleep(draw.uniform(*SILENT_SECONDS))
-    finally:
-        wire.speak()
-    return 1
+    return await silenced(storm.servers.broker_wire, draw.uniform(*SILENT_SECONDS))
 
 
 async def queue_purged(storm: Storm, draw: random.Random) -> int:
@@ -61,10 +57,7 @@ async def queue_purged(storm: Storm, draw: random.Random) -> int:
     kind, queue = draw.choice([("pusher", PUSHER_QUEUE), ("monitor", MONITOR_QUEUE)])
     services, url = storm.scene.dag.services[kind], storm.servers.broker.url
     async with storm.turns[processes.__name__], storm.supervisor.held_down(*services):
-        for service in services:
-            await until(f"{service.name} runs", lambda service=service: service.running)  # type: ignore[misc]
-            await service.kill()
-        orders = await _until_something_waits(storm, queue)
+        orders = await _until_something_waits(storm, queue, services)
         purged = await purge_queue(url, queue)
     assert purged
     for order in orders:
@@ -72,15 +65,26 @@ async def queue_purged(storm: Storm, draw: random.Random) -> int:
     return purged
 
 
-async def _until_something_waits(storm: Storm, queue: str) -> list[Order]:
-    """Deploy until a message waits: other faults may end a deployment before it gets there."""
+async def _until_something_waits(storm: Storm, queue: str, takers: Sequence[Service]) -> list[Order]:
+    """Deploy until a message waits: other faults may end a deployment before it gets there.
+
+    Whoever would take it is killed as often as it is found running: the supervisor may just have started it.
+    """
     orders: list[Order] = []
     async with asyncio.timeout(STRIKES_WITHIN):
-        while not await waiting_in(storm.servers.broker.url, queue):
+        while not await _all_gone(takers) or not await waiting_in(storm.servers.broker.url, queue):
             orders.append(storm.scene.ci.order(storm.scene.outside.landscape.watched.environment))
             await storm.scene.ci.submit(orders[-1])
             await asyncio.sleep(1)
     return orders
+
+
+async def _all_gone(services: Sequence[Service]) -> bool:
+    """Kill who runs; whether nobody did."""
+    running = [service for service in services if service.running]
+    for service in running:
+        await service.kill()
+    return not running
 
 
 async def _cut_some(cut: Callable[[], Awaitable[int]]) -> int:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 
-from acceptance.faults.storm import Storm, Strike, until
-from acceptance.harness.interventions import cut_connections
+from acceptance.faults.storm import Storm, Strike, silenced, until
+from acceptance.harness.interventions import cut_connections, sessions
 
 SILENT_SECONDS = (1.0, 7.0)
 
 
 async def database_restarted(storm: Storm, draw: random.Random) -> int:
     """In order, or as after a crash."""
+    connected = await sessions(storm.scene.database_url)
     await storm.servers.postgres.restart(draw.choice(["fast", "immediate"]))
-    return 1
+    return connected
 
 
 async def database_fails_over(storm: Storm, draw: random.Random) -> int:
     """The primary is killed; its synchronous standby has every commit that was confirmed."""
+    connected = await sessions(storm.scene.database_url)
     await storm.servers.postgres.fail_over()
-    return 1
+    return connected
 
 
 async def database_connections_cut(storm: Storm, draw: random.Random) -> int:
@@ -38,13 +39,7 @@ async def database_connections_cut(storm: Storm, draw: random.Random) -> int:
 
 async def database_silent(storm: Storm, draw: random.Random) -> int:
     """The network carries nothing, and closes nothing."""
-    wire = storm.servers.postgres.wire
-    wire.silence()
-    try:
-        await asyncio.sleep(draw.uniform(*SILENT_SECONDS))
-    finally:
-        wire.speak()
-    return 1
+    return await silenced(storm.servers.postgres.wire, draw.uniform(*SILENT_SECONDS))
 
 
 FAULTS: tuple[Strike, ...] = (database_restarted, database_fails_over, database_connections_cut, database_silent)

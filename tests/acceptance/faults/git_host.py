@@ -47,7 +47,7 @@ async def git_raced(storm: Storm, draw: random.Random) -> int:
 
 async def git_rejects(storm: Storm, draw: random.Random) -> int:
     """A hook refuses every push, with words."""
-    before = await _rejected(storm)
+    before, first = await _rejected(storm), await storm.head()
     storm.scene.outside.git.faults.reject = REJECTION
 
     async def struck() -> bool:
@@ -57,6 +57,7 @@ async def git_rejects(storm: Storm, draw: random.Random) -> int:
         await until("a push is refused", struck)
     finally:
         storm.scene.outside.git.faults.reject = ""
+        storm.rejecting.append(range(first + 1, await storm.head() + 1))
     return await _rejected(storm) - before
 
 

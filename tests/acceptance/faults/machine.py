@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from contextlib import suppress
 from resource import RLIM_INFINITY, RLIMIT_FSIZE, prlimit
 
-from acceptance.faults.storm import STRIKES_WITHIN, Storm, Strike, until
+from acceptance.faults.storm import Storm, Strike, until
 from acceptance.harness.service import Service
 
 HOUR = 3600
@@ -43,18 +45,26 @@ async def disk_full(storm: Storm, draw: random.Random) -> int:
 
     A bound on the size of files is what a full disk is to whoever wants to write, and needs no rights.
     """
-    pushers = storm.scene.dag.services["pusher"]
+    pushers = [*storm.scene.dag.services["pusher"]]
     before = sum(map(_postponed, pushers))
-    for pusher in pushers:
-        await pusher.back(within=STRIKES_WITHIN)
-        prlimit(pusher.pid, RLIMIT_FSIZE, (ROOM, RLIM_INFINITY))
+
+    def one_was_postponed() -> bool:
+        _bound(pushers, ROOM)
+        return sum(map(_postponed, pushers)) > before
+
     try:
-        await until("a full disk postpones a push", lambda: sum(map(_postponed, pushers)) > before)
+        await until("a full disk postpones a push", one_was_postponed)
     finally:
-        for pusher in pushers:
-            if pusher.running:
-                prlimit(pusher.pid, RLIMIT_FSIZE, (RLIM_INFINITY, RLIM_INFINITY))
+        _bound(pushers, RLIM_INFINITY)
     return sum(map(_postponed, pushers)) - before
+
+
+def _bound(pushers: Sequence[Service], size: int) -> None:
+    """Bound the size of every pusher's files; again and again, for another fault may replace the process."""
+    for pusher in pushers:
+        if pusher.running:
+            with suppress(ProcessLookupError):  # it has ended, and nobody has looked yet
+                prlimit(pusher.pid, RLIMIT_FSIZE, (size, RLIM_INFINITY))
 
 
 def _postponed(pusher: Service) -> int:

@@ -12,6 +12,7 @@ from acceptance.faults.ground import Servers
 from acceptance.faults.supervisor import Supervisor
 from acceptance.harness.scene import Scene
 from acceptance.harness.service import Service
+from servers.wire import Wire
 
 from dag_common.errors import Unavailable
 
@@ -30,6 +31,8 @@ class Storm:
     servers: Servers
     supervisor: Supervisor
     turns: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    rejecting: list[range] = field(default_factory=list)
+    """The positions the log came by while the git host rejected every push."""
 
     async def any_running(self, kind: str, draw: random.Random) -> Service:
         """One process of a kind, as soon as it runs."""
@@ -46,9 +49,25 @@ class Storm:
                 except Unavailable:
                     await asyncio.sleep(0.1)
 
+    async def head(self) -> int:
+        """The log's newest position."""
+        return await self.in_log("true")
+
 
 Strike = Callable[[Storm, random.Random], Awaitable[int]]
-"""Breaks, waits for the effect, mends; returns how often it struck (at least once, or it fails)."""
+"""Breaks, waits for the effect, mends; returns how much it was seen to hit. 0: nobody was there to be hit."""
+
+
+async def silenced(wire: Wire, seconds: float) -> int:
+    """Let a wire carry nothing for so long, and until that held something back; returns how much it held."""
+    before = wire.held
+    wire.silence()
+    try:
+        await asyncio.sleep(seconds)
+        await until("the silence holds something back", lambda: wire.held > before)
+    finally:
+        wire.speak()
+    return wire.held - before
 
 
 async def until(what: str, met: Callable[[], bool | Awaitable[bool]], *, within: float = STRIKES_WITHIN) -> None:

@@ -98,6 +98,11 @@ class Service:
                 raise AssertionError(f"{self.name} has not come back: {report}\n{self.last_words()}") from None
         return self
 
+    async def leaves_waiting(self, *, seconds: float) -> bool:
+        """Whether whoever asks for its pages has no answer after so many seconds."""
+        async with httpx.AsyncClient(trust_env=False, timeout=seconds) as http:
+            return await _readiness(http, self.url) == httpx.ReadTimeout.__name__
+
     async def silent(self, *, within: float = 10) -> None:
         """Wait until its pages are not served any more: it has ended, or is about to."""
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http, asyncio.timeout(within):
@@ -118,9 +123,9 @@ class Service:
         """SIGCONT: it goes on as if no time had passed."""
         self._signal(signal.SIGCONT)
 
-    async def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
-        await self._end(signal.SIGKILL)
+    async def kill(self) -> int:
+        """SIGKILL, and wait until it is gone; returns the exit code, another one if it had ended before."""
+        return await self._end(signal.SIGKILL)
 
     async def terminate(self, *, within: float = 30) -> int:
         """SIGTERM; returns the exit code. Fails if it has not ended in time."""
