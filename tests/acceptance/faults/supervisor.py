@@ -30,6 +30,20 @@ class Supervisor:
             await asyncio.sleep(PAUSE_SECONDS)
 
     @asynccontextmanager
+    async def one_more(self, kind: str) -> AsyncIterator[Service]:
+        """One more process of a kind for the block, ready; it is told to stop at the end, and has to end well."""
+        service = self._dag.add(kind)
+        async with self.held_down(service):
+            try:
+                await service.start()
+                yield await service.ready()
+                code = await service.terminate()
+                assert code == 0, f"{service.name} ended with {code} when told to stop:\n{service.last_words()}"
+            finally:
+                await service.kill()
+                self._dag.services[kind].remove(service)
+
+    @asynccontextmanager
     async def held_down(self, *services: Service) -> AsyncIterator[None]:
         """These are not started again during the block."""
         self._held |= {*services}

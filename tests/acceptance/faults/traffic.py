@@ -8,17 +8,22 @@ from collections.abc import Callable
 
 from acceptance.faults.storm import ENDS_WITHIN
 from acceptance.harness.ci import AGAIN, Order
+from acceptance.harness.landscape import Landscape
 from acceptance.harness.scene import Scene
 
 FOREIGN_SECONDS = 1.0
 
 
 class Traffic:
-    """Pipelines, `at_once` under way, until `deployments` were accepted and `calm` says that the storm is over."""
+    """Pipelines, `at_once` under way, until `deployments` were accepted and `calm` says that the storm is over.
 
-    def __init__(self, scene: Scene, seed: int, *, deployments: int, at_once: int) -> None:
+    They go to the environments of `landscape`, in whose repositories others push as well.
+    """
+
+    def __init__(self, scene: Scene, landscape: Landscape, seed: int, *, deployments: int, at_once: int) -> None:
         self.foreign_pushes = 0
         self._scene = scene
+        self._landscape = landscape
         self._seed = seed
         self._deployments = deployments
         self._at_once = at_once
@@ -32,7 +37,7 @@ class Traffic:
 
     async def push_foreign_commits(self) -> None:
         """Somebody else pushes to one of the repositories every second, for ever."""
-        repositories = self._scene.outside.landscape.repositories
+        repositories = self._landscape.repositories
         while True:
             name = repositories[self.foreign_pushes % len(repositories)]
             content = f"{self.foreign_pushes}\n".encode()
@@ -44,34 +49,31 @@ class Traffic:
         while not calm() or self._accepted() < self._deployments:
             self._numbers += 1
             draw = random.Random(f"pipeline {self._seed} {self._numbers}")
-            await draw.choices(WISHES, WEIGHTS)[0](self._scene, draw)
+            environment = draw.choice(self._landscape.places).environment
+            await draw.choices(WISHES, WEIGHTS)[0](self._scene, environment, draw)
 
     def _accepted(self) -> int:
         return sum(1 for order in self._scene.ci.orders if order.deployment_id)
 
 
-def _order(scene: Scene, draw: random.Random) -> Order:
-    return scene.ci.order(draw.choice(scene.outside.landscape.places).environment)
-
-
-async def _deploys(scene: Scene, draw: random.Random) -> None:
+async def _deploys(scene: Scene, environment: str, _draw: random.Random) -> None:
     """As most pipelines do."""
-    order = _order(scene, draw)
+    order = scene.ci.order(environment)
     await scene.ci.submit(order)
     await scene.ci.follow(order).end(within=ENDS_WITHIN)
 
 
-async def _deploys_impatiently(scene: Scene, draw: random.Random) -> None:
+async def _deploys_impatiently(scene: Scene, environment: str, draw: random.Random) -> None:
     """Sends the request several times at once, and reads with two readers."""
-    order = _order(scene, draw)
+    order = scene.ci.order(environment)
     await asyncio.gather(*(scene.ci.submit(order) for _ in range(draw.randint(2, 4))))
     readers = [scene.ci.follow(order) for _ in range(2)]
     await asyncio.gather(*(reader.end(within=ENDS_WITHIN) for reader in readers))
 
 
-async def _deploys_the_same_again(scene: Scene, draw: random.Random) -> None:
+async def _deploys_the_same_again(scene: Scene, environment: str, _draw: random.Random) -> None:
     """Two jobs send the same chart to the same environment."""
-    first = _order(scene, draw)
+    first = scene.ci.order(environment)
     await scene.ci.submit(first)
     second = scene.ci.order(first.environment, version=first.version, files=first.files)
     await scene.ci.submit(second)
@@ -79,9 +81,9 @@ async def _deploys_the_same_again(scene: Scene, draw: random.Random) -> None:
         await scene.ci.follow(order).end(within=ENDS_WITHIN)
 
 
-async def _deploys_and_regrets(scene: Scene, draw: random.Random) -> None:
+async def _deploys_and_regrets(scene: Scene, environment: str, draw: random.Random) -> None:
     """Cancels a moment later."""
-    order = _order(scene, draw)
+    order = scene.ci.order(environment)
     await scene.ci.submit(order)
     reader = scene.ci.follow(order)
     await asyncio.sleep(draw.choice([0.0, 0.05, 0.2, 0.5]))
@@ -89,9 +91,9 @@ async def _deploys_and_regrets(scene: Scene, draw: random.Random) -> None:
     await reader.end(within=ENDS_WITHIN)
 
 
-async def _is_refused(scene: Scene, draw: random.Random) -> None:
+async def _is_refused(scene: Scene, environment: str, draw: random.Random) -> None:
     """Sends what must not be taken."""
-    order = _order(scene, draw)
+    order = scene.ci.order(environment)
     flaw, expected = draw.choice(FLAWS)
     flaw(scene, order)
     while (answer := await scene.ci.send(order)).status in AGAIN:  # noqa: ASYNC110 - as CI does

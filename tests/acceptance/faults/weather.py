@@ -1,13 +1,14 @@
-"""All faults there are, and when they strike: drawn from a seed, each at least once."""
+"""All faults there are, and when they strike: drawn from a seed, each at least once, deaths of processes more often."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 
-from acceptance.faults import broker, cluster, database, git_host, machine, processes, provider
+from acceptance.faults import broker, cluster, database, git_host, late_pushes, machine, processes, provider
 from acceptance.faults.storm import Storm, Strike
 
 FAULTS: tuple[Strike, ...] = (
@@ -15,6 +16,7 @@ FAULTS: tuple[Strike, ...] = (
     *broker.FAULTS,
     *database.FAULTS,
     *git_host.FAULTS,
+    *late_pushes.FAULTS,
     *cluster.FAULTS,
     *provider.FAULTS,
     *machine.FAULTS,
@@ -26,13 +28,18 @@ CALM_SECONDS = 0.4
 
 
 class Weather:
-    """The storm of one seed. `struck` counts each fault by its name."""
+    """The storm of one seed, in which each kind of process dies `deaths` times in each way.
 
-    def __init__(self, seed: int, *, rounds: int = 1, faults: Sequence[Strike] = FAULTS) -> None:
+    `struck` counts what each fault hit, by its name; `timeline` tells when each began and ended.
+    """
+
+    def __init__(self, seed: int, *, deaths: int = 1, faults: Sequence[Strike] = FAULTS) -> None:
         self.struck: Counter[str] = Counter()
+        self.timeline: list[str] = []
         self._draw = random.Random(f"weather {seed}")
-        self._queue = [fault for _ in range(rounds) for fault in self._draw.sample(faults, len(faults))]
-        self._faults = faults
+        self._queue = [*faults, *(fault for fault in processes.DEATHS for _ in range(deaths - 1) if fault in faults)]
+        self._draw.shuffle(self._queue)
+        self._began = 0.0
 
     @property
     def forecast(self) -> list[str]:
@@ -41,13 +48,10 @@ class Weather:
 
     async def rage(self, storm: Storm) -> None:
         """Let everything strike."""
+        self._began = time.monotonic()
         async with asyncio.TaskGroup() as fronts:
             for number in range(FRONTS):
                 fronts.create_task(self._front(storm), name=f"front {number}")
-
-    def missing(self) -> list[str]:
-        """Faults that never struck."""
-        return [fault.__name__ for fault in self._faults if not self.struck[fault.__name__]]
 
     async def _front(self, storm: Storm) -> None:
         while self._queue:
@@ -55,4 +59,13 @@ class Weather:
             draw = random.Random(self._draw.random())
             await asyncio.sleep(draw.uniform(0, CALM_SECONDS))
             async with storm.turns[fault.__module__]:
-                self.struck[fault.__name__] += await fault(storm, draw)
+                await self._strike(fault, storm, draw)
+
+    async def _strike(self, fault: Strike, storm: Storm, draw: random.Random) -> None:
+        self._note(f"{fault.__name__} begins")
+        hits = await fault(storm, draw)
+        self._note(f"{fault.__name__} ends, {hits} hit")
+        self.struck[fault.__name__] += hits
+
+    def _note(self, what: str) -> None:
+        self.timeline.append(f"{time.monotonic() - self._began:6.1f}  {what}")

@@ -16,19 +16,26 @@ Fits = Callable[[Request], bool]
 class Gate:
     """Holds the first request that fits, before the part sees it or (`answered`) before its answer leaves.
 
-    Everything after that first request passes.
+    Everything after that first request passes. With `sent` it is held as a whole: it goes on when the gate is opened
+    even if whoever sent it is gone by then. `path` is what it asks for.
     """
 
-    def __init__(self, fits: Fits, *, answered: bool) -> None:
+    def __init__(self, fits: Fits, *, answered: bool, sent: bool) -> None:
         self._fits = fits
         self.answered = answered
+        self.sent = sent
+        self.path = ""
+        self._taken = False
         self._reached = asyncio.Event()
         self._opened = asyncio.Event()
         self._dropped = False
 
     def takes(self, scope: Scope) -> bool:
         """Whether this is the request to hold."""
-        return scope["type"] == "http" and not self._reached.is_set() and self._fits(Request(scope))
+        if scope["type"] != "http" or self._taken or not self._fits(Request(scope)):
+            return False
+        self._taken, self.path = True, scope["path"]
+        return True
 
     async def pass_through(self) -> bool:
         """Hold the request; False if it is to be dropped."""
@@ -59,9 +66,9 @@ class Gated:
         self._app = app
         self._gates: list[Gate] = []
 
-    def hold(self, fits: Fits, *, answered: bool = False) -> Gate:
+    def hold(self, fits: Fits, *, answered: bool = False, sent: bool = False) -> Gate:
         """Set a gate for the next request that fits."""
-        gate = Gate(fits, answered=answered)
+        gate = Gate(fits, answered=answered, sent=sent)
         self._gates.append(gate)
         return gate
 
@@ -74,6 +81,8 @@ class Gated:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = self._counting(send)
         gate = next((gate for gate in self._gates if gate.takes(scope)), None)
+        if gate is not None and gate.sent:
+            receive = await _whole(receive)
         if gate is None:
             await self._app(scope, receive, send)
         elif gate.answered:
@@ -105,6 +114,18 @@ class Gated:
             return
         for message in answer:
             await send(message)
+
+
+async def _whole(receive: Receive) -> Receive:
+    """Read a request to its end; what tells it again, and after that what the connection has to say."""
+    told = [await receive()]
+    while told[-1].get("more_body"):
+        told.append(await receive())
+
+    async def again() -> Message:
+        return told.pop(0) if told else await receive()
+
+    return again
 
 
 async def _drop(send: Send) -> None:

@@ -1,0 +1,42 @@
+"""What the services said during a run: an error that nobody foresaw is a bug, even if everything ended well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+FORESEEN: Mapping[str, str] = {
+    "Unexpected connection close from remote": "aio-pika's words for a broker that is stopped or closes connections",
+}
+"""Errors that a storm may bring about, by how they begin, each with its reason."""
+
+SERIOUS = ("error", "critical")
+SHOWN = 1_000
+"""Characters of one line."""
+
+
+def unforeseen(directory: Path) -> list[str]:
+    """The serious lines of all processes' logs in a directory: errors, and what an interpreter dies with."""
+    return [f"{log.stem}: {line[:SHOWN]}" for log in sorted(directory.glob("*.log")) for line in _serious(log)]
+
+
+def _serious(log: Path) -> Iterator[str]:
+    for line in log.read_text(errors="replace").splitlines():
+        told = _read(line)
+        if _is_an_error(told) if told else "Traceback" in line:
+            yield line
+
+
+def _is_an_error(told: Mapping[str, Any]) -> bool:
+    return told.get("level") in SERIOUS and not str(told.get("event")).startswith(tuple(FORESEEN))
+
+
+def _read(line: str) -> Mapping[str, Any]:
+    """A line as the services write them; empty if something else wrote it."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
