@@ -22,8 +22,9 @@ HEARTBEAT_SECONDS: Final = 5
 others after two to three times as long without a byte (rabbitmq-server `rabbit_heartbeat.erl`), so our event loop may
 stand still for 10 s; the driver gives up a silent broker after 18 s (aiormq `connection.py`)."""
 
-_LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError)
-"""aiormq raises RuntimeError when a connection closes while a channel is being opened on it (`connection.py`)."""
+_LOST = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, RuntimeError, StopAsyncIteration)
+"""aiormq raises RuntimeError when a connection closes while a channel is opened on it, and StopAsyncIteration when
+the broker hangs up in the middle of the handshake (`connection.py`, FrameReceiver.get_frame)."""
 
 
 @contextmanager
