@@ -11,6 +11,8 @@ FORESEEN: Mapping[str, str] = {
     "Unexpected connection close from remote": "aio-pika's words for a broker that is stopped or closes connections",
     "coro=<PoolConnectionHolder.release()": "asyncpg gives a connection back in a task that nobody waits for "
     "once its user is cancelled; it ends the connection if that fails (`pool.py`)",
+    "Resetting connection with an active transaction": "asyncpg rolls back what was cancelled while it began, as loops "
+    "are when a process is told to stop (`connection.py`)",
 }
 """Errors that a storm may bring about, by words of their event, each with its reason."""
 
