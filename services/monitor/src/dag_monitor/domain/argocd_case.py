@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dag_common.contracts.events import Evidence
 from dag_monitor.domain.argocd_observation import Application, Source, is_commit
 from dag_monitor.domain.expectation import Expectation, Relation
-from dag_monitor.domain.flux_case import same_address, same_path
+from dag_monitor.domain.places import above, same_address, same_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,4 @@ def in_repository(app: Application, url: str) -> tuple[Source, ...]:
 
 def takes(source: Source, path: str) -> bool:
     """Whether a source may hold our directory: the one above it, as an umbrella chart or a tree of manifests has it."""
-    return not source.path or same_path(source.path, path) or _above(source.path, path)
-
-
-def _above(outer: str, inner: str) -> bool:
-    above = posixpath.normpath(outer.strip("/") or ".")
-    return above == "." or posixpath.normpath(inner.strip("/")).startswith(f"{above}/")
+    return not source.path or same_path(source.path, path) or above(source.path, path)

@@ -7,18 +7,14 @@ to an earlier commit for a while; so does one with a sync under way. Both are wa
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Final
-
 from dag_common.contracts.events import Evidence
 from dag_monitor.domain.argocd_case import Case
 from dag_monitor.domain.argocd_observation import Sync
+from dag_monitor.domain.clocks import CLOCKS_DIFFER
 from dag_monitor.domain.expectation import Relation
-from dag_monitor.domain.flux_case import same_address
+from dag_monitor.domain.places import same_address
 from dag_monitor.domain.verdict import Failed
 from dag_monitor.domain.wording import short, told
-
-_CLOCKS_DIFFER: Final = timedelta(seconds=60)
 
 
 def rolled_back(case: Case) -> Failed | None:
@@ -61,7 +57,7 @@ def _brought_ours(sync: Sync, case: Case) -> bool:
     commits, expected = _commits(sync, case), case.expected
     if not expected.unchanged and any(expected.relation(one) is Relation.OURS for one in commits):
         return True
-    since = expected.pushed_at + (_CLOCKS_DIFFER if expected.unchanged else -_CLOCKS_DIFFER)
+    since = expected.pushed_at + (CLOCKS_DIFFER if expected.unchanged else -CLOCKS_DIFFER)
     return case.holds_ours(commits) and sync.ended_at is not None and sync.ended_at >= since
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from dag_monitor.domain import fields
+from dag_monitor.domain.clocks import CLOCKS_DIFFER
 from dag_monitor.domain.expectation import Object
 
 REVISION: Final = "deployment.kubernetes.io/revision"
 HASH: Final = "controller-revision-hash"
 JOB_NAME: Final = "batch.kubernetes.io/job-name"
-_CLOCKS_DIFFER: Final = timedelta(seconds=60)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -59,7 +59,7 @@ def new_pods(workload: Object, between: Iterable[Object], pods: Iterable[Object]
 
 def made_since(pods: Iterable[Object], moment: datetime) -> list[Object]:
     """The pods that came into being after a moment, by whichever clock."""
-    return [pod for pod in pods if (created(pod) or _NEVER) > moment - _CLOCKS_DIFFER]
+    return [pod for pod in pods if (created(pod) or _NEVER) > moment - CLOCKS_DIFFER]
 
 
 def created(obj: Object) -> datetime | None:

@@ -8,10 +8,10 @@ from typing import Final
 from dag_common.contracts.events import RolloutTarget
 from dag_monitor.domain.expectation import Objects, Ref
 from dag_monitor.domain.fit import Fit, Place, Remark, missing
-from dag_monitor.domain.flux_case import same_address, same_path
 from dag_monitor.domain.flux_failures import STALLED_BY_SPEC
 from dag_monitor.domain.flux_observation import Observation, Release, Repository, concerned, observe, source_of
 from dag_monitor.domain.flux_waiting import fetch_trouble
+from dag_monitor.domain.places import same_address, same_path
 from dag_monitor.domain.wording import told
 
 _TAGGED: Final = ("tag ", "semver ")

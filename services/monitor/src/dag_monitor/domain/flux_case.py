@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from dag_common.contracts.events import Evidence
+from dag_monitor.domain.clocks import CLOCKS_DIFFER
 from dag_monitor.domain.conditions import Conditions
 from dag_monitor.domain.expectation import Expectation, Relation
 from dag_monitor.domain.flux_observation import Observation, Release, Snapshot
 from dag_monitor.domain.flux_versions import same_version, stamped_commit
-
-_CLOCKS_DIFFER: Final = timedelta(seconds=60)
+from dag_monitor.domain.places import same_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +82,18 @@ class Case:
     def predates(self, moment: datetime | None) -> bool:
         """Whether a moment on the cluster's clock is surely before our content came to the branch."""
         since = self.expected.content_since
-        return moment is not None and since is not None and moment < since - _CLOCKS_DIFFER
+        return moment is not None and since is not None and moment < since - CLOCKS_DIFFER
 
     def follows_push(self, moment: datetime | None) -> bool:
         """Whether a moment on the cluster's clock is surely after our push."""
-        return moment is not None and moment > self.expected.pushed_at + _CLOCKS_DIFFER
+        return moment is not None and moment > self.expected.pushed_at + CLOCKS_DIFFER
 
     @property
     def rebuilt(self) -> bool:
         """Whether the chart was surely built after our content came to the branch, so that it holds it."""
         built_at = self.seen.chart.built_at if self.seen.chart else None
         since = self.expected.content_since
-        return built_at is not None and since is not None and built_at > since + _CLOCKS_DIFFER
+        return built_at is not None and since is not None and built_at > since + CLOCKS_DIFFER
 
     @property
     def ignored(self) -> bool:
@@ -146,24 +144,3 @@ class Case:
         if relation is Relation.ANCESTOR:
             return self.expected.unchanged
         return relation in (Relation.OURS, Relation.DESCENDANT)
-
-
-def address(url: str) -> str:
-    """A repository's URL as it is compared: host and path, without scheme, userinfo, port, `.git` and trailing slashes.
-
-    `ssh://git@host/x.git`, `git@host:x` and `https://host/x` are one place to git hosts.
-    """
-    rest = url.strip().partition("://")[2] or url.strip().replace(":", "/", 1)
-    host, _, path = rest.partition("/")
-    name = host.rpartition("@")[2].partition(":")[0].lower()
-    return f"{name}/{path.strip('/').removesuffix('.git')}"
-
-
-def same_address(one: str, other: str) -> bool:
-    """Whether two URLs name one repository, as far as URLs can tell."""
-    return address(one) == address(other)
-
-
-def same_path(one: str, other: str) -> bool:
-    """Whether two paths name one directory of the repository."""
-    return posixpath.normpath(one.strip("/") or ".") == posixpath.normpath(other.strip("/") or ".")

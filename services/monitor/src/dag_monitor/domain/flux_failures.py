@@ -6,7 +6,8 @@ from typing import Final
 
 from dag_monitor.domain.conditions import Condition
 from dag_monitor.domain.expectation import Relation
-from dag_monitor.domain.flux_case import Case, same_path
+from dag_monitor.domain.flux_case import Case
+from dag_monitor.domain.places import same_path
 from dag_monitor.domain.verdict import Failed
 from dag_monitor.domain.wording import rewritten, sentences, short, told
 

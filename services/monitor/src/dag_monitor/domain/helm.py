@@ -9,18 +9,16 @@ secrets (HELM_DRIVER) are not seen.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from dag_common.contracts.events import Evidence, RolloutTarget
+from dag_monitor.domain.clocks import CLOCKS_DIFFER
 from dag_monitor.domain.concern import Concern, Releases, Since
 from dag_monitor.domain.expectation import Expectation, Objects
 from dag_monitor.domain.helm_observation import Release, releases
 from dag_monitor.domain.helm_workloads import standing_of
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
 from dag_monitor.domain.wording import sentences, told
-
-_CLOCKS_DIFFER: Final = timedelta(seconds=60)
 
 
 def concerned(objects: Objects, target: RolloutTarget) -> tuple[Concern, ...]:
@@ -61,7 +59,7 @@ def _attempted_for_us(release: Release, expected: Expectation) -> bool:
 
 def _before(release: Release, moment: datetime | None) -> bool:
     begun = release.released_at
-    return moment is not None and begun is not None and begun < moment - _CLOCKS_DIFFER
+    return moment is not None and begun is not None and begun < moment - CLOCKS_DIFFER
 
 
 def _waiting(found: tuple[Release, ...], expected: Expectation) -> Progressing:
