@@ -14,6 +14,7 @@ from typing import Final
 from dag_monitor.domain.argocd_case import Case, in_repository, takes
 from dag_monitor.domain.argocd_observation import concerned, observe, revisions
 from dag_monitor.domain.argocd_rollback import rolled_back
+from dag_monitor.domain.argocd_trouble import of_the_chart
 from dag_monitor.domain.argocd_waiting import waiting
 from dag_monitor.domain.expectation import Expectation, Objects, Relation
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
@@ -53,7 +54,7 @@ def _wrong_path(case: Case) -> Failed | None:
 
 def _superseded(case: Case) -> Superseded | None:
     """Argo CD is at a commit that put another chart in the place of ours."""
-    seen = (*case.app.revisions, *case.app.operation.revisions)
+    seen = (*case.revisions, *case.counted(case.app.operation.taken))
     commit = next((one for one in seen if case.expected.relation(one) is Relation.REPLACED), "")
     if not commit:
         return None
@@ -69,7 +70,7 @@ def _superseded(case: Case) -> Superseded | None:
 
 def _removed(case: Case) -> Failed | None:
     """The branch was rewritten without our commit: Argo CD follows the branch, so nobody will ever see it."""
-    commit = next((one for one in case.app.revisions if case.expected.relation(one) is Relation.REMOVED), "")
+    commit = next((one for one in case.revisions if case.expected.relation(one) is Relation.REMOVED), "")
     if not commit or case.compared:
         return None
     return Failed("removed", rewritten(case.expected.branch, case.expected.commit, commit), case.evidence)
@@ -100,13 +101,14 @@ def _degraded(case: Case) -> Failed | None:
 
 
 def _cannot_compare(case: Case) -> Failed | None:
-    """Argo CD cannot make manifests since our push, and that has not passed: such a comparison names no commit."""
+    """Argo CD cannot make manifests since our push, and that has not passed: such a comparison may name no commit."""
     if not (case.compared or case.nameless) or not case.expected.target.fail_after:
         return None
     for trouble in case.app.errors:
         since = trouble.since
         ours = since is not None and since >= case.expected.pushed_at.replace(microsecond=0)
-        if trouble.type in _LASTING and ours and _lasts(since, case.app.reconciled_at, _BROKEN_FOR):
+        lasting = trouble.type in _LASTING and ours and _lasts(since, case.app.reconciled_at, _BROKEN_FOR)
+        if lasting and of_the_chart(trouble, nameless=not case.compared):
             message = sentences(f"{case.app.ref} shows {trouble.type}: {told(trouble.message)}")
             return Failed(_LASTING[trouble.type], message, case.evidence)
     return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from dag_common.contracts.events import RolloutTarget
 from dag_monitor.domain import fields
+from dag_monitor.domain.argocd_sources import Source, Taken, compared_as_specified, named, sources_of, taken_of
 from dag_monitor.domain.expectation import Object, Objects, Ref
 
 # The types that types.go counts as errors; the others are warnings. A condition has no status: it is there or not.
@@ -19,19 +20,6 @@ _HISTORY: Final = 10
 """The newest syncs that are read; Argo CD keeps as many unless spec.revisionHistoryLimit says otherwise."""
 _UNREADABLE: Final = "Unknown"
 """The phase of a sync that does not say; an Application that was never synced has no operation state at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One place the Application takes manifests from; `path` is empty for charts of a chart repository.
-
-    `branch` is what it follows by that name, which may be a tag's or a commit's too; empty: the repository's default
-    (argoproj/argo-cd docs/user-guide/tracking_strategies.md and util/git/client.go).
-    """
-
-    url: str
-    path: str
-    branch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +35,14 @@ class Trouble:
 class Operation:
     """The last sync. Of one that waits to retry, `retries` failed so far; any other may show those of one before.
 
-    A `rehearsal` (dry run) has phases and results like any other, and applied nothing.
+    A `rehearsal` (dry run) has phases and results like any other, and applied nothing. `unpruned` are the objects that
+    are not in git any more and were left (PruneSkipped).
     """
 
     phase: str = ""
     message: str = ""
-    revisions: tuple[str, ...] = ()
+    taken: tuple[Taken, ...] = ()
+    unpruned: tuple[str, ...] = ()
     finished_at: datetime | None = None
     retries: int = 0
     rehearsal: bool = False
@@ -77,12 +67,11 @@ class Operation:
 class Sync:
     """A sync of the history: all of it was applied, so neither a dry run nor a selection of resources is one.
 
-    `revisions` come each with its repository's URL (empty: not said), `by` is the user who began it (empty: Argo CD
-    itself, or an Argo CD that does not say).
+    `by` is the user who began it (empty: Argo CD itself, or an Argo CD that does not say).
     """
 
     number: int
-    revisions: tuple[tuple[str, str], ...]
+    taken: tuple[Taken, ...]
     ended_at: datetime | None
     by: str
     automated: bool
@@ -90,7 +79,7 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An Application. `revisions` are what it was compared with, not what was applied; `history` has the newest last.
+    """An Application. `taken` is what it was compared with, not what was applied; `history` has the newest last.
 
     It has no observedGeneration: the status is about the spec as it is only if `compared_as_specified`.
     """
@@ -102,7 +91,7 @@ class Application:
     sources: tuple[Source, ...]
     compared_as_specified: bool
     sync: str
-    revisions: tuple[str, ...]
+    taken: tuple[Taken, ...]
     health: str
     health_message: str
     health_since: datetime | None
@@ -110,6 +99,11 @@ class Application:
     operation: Operation
     errors: tuple[Trouble, ...]
     history: tuple[Sync, ...]
+
+    @property
+    def revisions(self) -> tuple[str, ...]:
+        """What all sources together were compared with."""
+        return named(self.taken)
 
     @property
     def by_hand(self) -> str:
@@ -130,8 +124,8 @@ def revisions(objects: Objects, target: RolloutTarget) -> frozenset[str]:
     app = observe(objects, target)
     if app is None:
         return frozenset()
-    past = () if app.automated else tuple(revision for sync in app.history for _, revision in sync.revisions)
-    return frozenset(one for one in (*app.revisions, *app.operation.revisions, *past) if is_commit(one))
+    past = () if app.automated else tuple(one for sync in app.history for one in sync.taken)
+    return frozenset(one for one in named((*app.taken, *app.operation.taken, *past)) if is_commit(one))
 
 
 def is_commit(revision: str) -> bool:
@@ -147,21 +141,23 @@ def observe(objects: Objects, target: RolloutTarget) -> Application | None:
 
 
 def _application(ref: Ref, obj: Object) -> Application:
-    status = fields.field(obj, "status")
+    status, spec = fields.field(obj, "status"), fields.field(obj, "spec")
     return Application(
         ref=ref,
         deleting=bool(fields.text(obj, "metadata", "deletionTimestamp")),
         automated=_automated(obj),
         queued=fields.field(obj, "operation") is not None,
-        sources=_sources(fields.field(obj, "spec")),
-        compared_as_specified=_compared_as_specified(obj),
+        sources=sources_of(spec),
+        compared_as_specified=compared_as_specified(obj),
         sync=fields.text(status, "sync", "status"),
-        revisions=_revisions(fields.field(status, "sync")),
+        taken=taken_of(
+            fields.field(status, "sync"), fields.field(status, "sync", "comparedTo"), fields.field(obj, "spec")
+        ),
         health=fields.text(status, "health", "status"),
         health_message=fields.text(status, "health", "message"),
         health_since=fields.instant(status, "health", "lastTransitionTime"),
         reconciled_at=fields.instant(status, "reconciledAt"),
-        operation=_operation(fields.field(status, "operationState")),
+        operation=_operation(fields.field(status, "operationState"), spec),
         errors=_errors(status),
         history=_history(status),
     )
@@ -172,41 +168,24 @@ def _automated(obj: Object) -> bool:
     return isinstance(automated, Mapping) and fields.field(automated, "enabled") is not False
 
 
-def _sources(obj: Any) -> tuple[Source, ...]:
-    listed = fields.items(obj, "sources") or [fields.field(obj, "source")]
-    return tuple(_source(one) for one in listed if one is not None)
-
-
-def _source(listed: Any) -> Source:
-    revision = fields.text(listed, "targetRevision").removeprefix("refs/heads/")
-    return Source(
-        url=fields.text(listed, "repoURL"),
-        path=fields.text(listed, "path"),
-        branch="" if revision == "HEAD" else revision,
-    )
-
-
-def _compared_as_specified(obj: Object) -> bool:
-    key = "sources" if fields.items(obj, "spec", "sources") else "source"
-    specified = fields.field(obj, "spec", key)
-    return bool(specified) and specified == fields.field(obj, "status", "sync", "comparedTo", key)
-
-
-def _revisions(obj: Any) -> tuple[str, ...]:
-    listed = [fields.field(obj, "revision"), *fields.items(obj, "revisions")]
-    return tuple(dict.fromkeys(one for one in listed if isinstance(one, str) and one))
-
-
-def _operation(state: Any) -> Operation:
-    applied = _revisions(fields.field(state, "syncResult"))
+def _operation(state: Any, spec: Any) -> Operation:
+    asked, result = fields.field(state, "operation", "sync"), fields.field(state, "syncResult")
     return Operation(
         phase=fields.text(state, "phase") or ("" if state is None else _UNREADABLE),
         message=fields.text(state, "message"),
-        revisions=applied or _revisions(fields.field(state, "operation", "sync")),
+        taken=taken_of(result, result, asked, spec) or taken_of(asked, asked, spec),
+        unpruned=tuple(_unpruned(result)),
         finished_at=fields.instant(state, "finishedAt"),
         retries=fields.number(state, "retryCount"),
         rehearsal=fields.flag(state, "operation", "sync", "dryRun"),
     )
+
+
+def _unpruned(result: Any) -> Iterator[str]:
+    for one in fields.items(result, "resources"):
+        if fields.text(one, "status") == "PruneSkipped":
+            place = filter(None, (fields.text(one, "namespace"), fields.text(one, "name")))
+            yield f"{fields.text(one, 'kind')} {'/'.join(place)}"
 
 
 def _errors(status: Any) -> tuple[Trouble, ...]:
@@ -225,12 +204,9 @@ def _history(status: Any) -> tuple[Sync, ...]:
 
 
 def _sync(entry: Any) -> Sync:
-    listed = fields.items(entry, "revisions") or [fields.text(entry, "revision")]
-    urls = [source.url for source in _sources(entry)]
-    known = urls if len(urls) == len(listed) else [""] * len(listed)
     return Sync(
         number=fields.number(entry, "id"),
-        revisions=tuple((url, one) for url, one in zip(known, listed, strict=True) if isinstance(one, str) and one),
+        taken=taken_of(entry, entry),
         ended_at=fields.instant(entry, "deployedAt"),
         by=fields.text(entry, "initiatedBy", "username"),
         automated=fields.flag(entry, "initiatedBy", "automated"),

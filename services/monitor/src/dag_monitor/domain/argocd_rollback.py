@@ -12,7 +12,6 @@ from dag_monitor.domain.argocd_case import Case
 from dag_monitor.domain.argocd_observation import Sync
 from dag_monitor.domain.clocks import CLOCKS_DIFFER
 from dag_monitor.domain.expectation import Relation
-from dag_monitor.domain.places import same_address
 from dag_monitor.domain.verdict import Failed
 from dag_monitor.domain.wording import short, told
 
@@ -24,7 +23,7 @@ def rolled_back(case: Case) -> Failed | None:
         return None
     if not any(_brought_ours(sync, case) and _in_order(sync, newest) for sync in earlier):
         return None
-    commit = _commits(newest, case)[0]
+    commit = case.counted(newest.taken)[0]
     app, ours = case.app, short(case.expected.commit)
     who = f" by {told(newest.by)}" if newest.by else ""
     message = (
@@ -44,7 +43,7 @@ def _stays(case: Case) -> bool:
 
 def _is_from_before(sync: Sync, case: Case) -> bool:
     """Every commit of our repository in it lies before ours; of one that nobody can place this is not known."""
-    commits = _commits(sync, case)
+    commits = case.counted(sync.taken)
     return bool(commits) and all(case.expected.relation(one) is Relation.ANCESTOR for one in commits)
 
 
@@ -54,18 +53,12 @@ def _brought_ours(sync: Sync, case: Case) -> bool:
     What holds an unchanged chart may be from long ago, so there clocks that differ count against it; other commits
     with our chart in place come after ours, unless the branch was rewritten to it and back.
     """
-    commits, expected = _commits(sync, case), case.expected
+    commits, expected = case.counted(sync.taken), case.expected
     if not expected.unchanged and any(expected.relation(one) is Relation.OURS for one in commits):
         return True
     since = expected.pushed_at + (CLOCKS_DIFFER if expected.unchanged else -CLOCKS_DIFFER)
-    return case.holds_ours(commits) and sync.ended_at is not None and sync.ended_at >= since
+    return case.holds_ours(sync.taken) and sync.ended_at is not None and sync.ended_at >= since
 
 
 def _in_order(sync: Sync, later: Sync) -> bool:
     return sync.ended_at is not None and later.ended_at is not None and sync.ended_at <= later.ended_at
-
-
-def _commits(sync: Sync, case: Case) -> list[str]:
-    """The revisions that are of our repository, or all of them if none is known to be."""
-    ours = [revision for url, revision in sync.revisions if same_address(url, case.expected.url)]
-    return ours or [revision for _, revision in sync.revisions]

@@ -28,7 +28,7 @@ def _operating(case: Case) -> Iterator[str]:
     if operation.waits_to_retry and case.attempted:
         yield sentences(f"Attempt {max(operation.retries, 1)} failed: {told(operation.message)}")
     if operation.phase in ("Running", "Terminating"):
-        commits = ", ".join(short(one) for one in operation.revisions)
+        commits = ", ".join(short(one) for one in case.counted(operation.taken))
         yield sentences(f"Argo CD syncs {app.ref}" + (f" to {commits}" if commits else ""), told(operation.message))
     if app.queued:
         yield f"{app.ref} has a sync queued"
@@ -40,13 +40,16 @@ def _operating(case: Case) -> Iterator[str]:
 def _comparing(case: Case) -> Iterator[str]:
     app, ours = case.app, short(case.expected.commit)
     if not case.compared:
-        strange = next((one for one in app.revisions if case.expected.relation(one) is Relation.UNKNOWN), "")
+        strange = next((one for one in case.revisions if case.expected.relation(one) is Relation.UNKNOWN), "")
         if strange:
             yield f"{app.ref} is at commit {short(strange)}: {case.expected.doubt(strange)}"
-        now = ", ".join(short(one) for one in app.revisions) or "no commit"
+        now = ", ".join(short(one) for one in case.revisions) or "no commit"
         yield f"{app.ref} is at {now}; waiting for commit {ours} or a later one"
     if not app.compared_as_specified:
         yield f"{app.ref} has not been compared with its changed source yet"
+    if app.sync == "OutOfSync" and case.left_over:
+        named = ", ".join(told(one) for one in case.left_over)
+        yield f"{app.ref} is out of sync until what is not in git any more is pruned ({named}): {app.by_hand} --prune"
     if app.sync == "OutOfSync" and not app.automated:
         yield f"{app.ref} is out of sync and does not sync by itself, somebody has to: {app.by_hand}"
     if app.sync != "Synced":

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from dag_common.contracts.events import RolloutTarget
 from dag_monitor.domain.argocd_case import in_repository, takes
-from dag_monitor.domain.argocd_observation import Application, Source, observe
+from dag_monitor.domain.argocd_observation import Application, observe
+from dag_monitor.domain.argocd_sources import Source
 from dag_monitor.domain.expectation import Objects
 from dag_monitor.domain.fit import Fit, Place, Remark, missing
 from dag_monitor.domain.wording import told

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dag_monitor.domain import argocd_observation, fields, flux_observation
+from dag_monitor.domain.argocd_case import Case
 from dag_monitor.domain.expectation import Expectation, Objects, Ref
 from dag_monitor.domain.flux_versions import commit_of
 
@@ -69,7 +70,7 @@ def _argocd(objects: Objects, expected: Expectation) -> Kick | None:
     if seen is None or seen.deleting:
         return None
     obj = objects[seen.ref]
-    known = any(expected.relation(revision).contains_ours for revision in seen.revisions)
+    known = any(expected.relation(revision).contains_ours for revision in Case(expected, seen).revisions)
     if known or fields.text(obj, "metadata", "annotations", REFRESH):
         return None
     return Kick(seen.ref, REFRESH, "normal", fields.text(obj, "metadata", "resourceVersion"))
