@@ -277,3 +277,11 @@ def test_what_the_judge_calls_the_wrong_path_is_grave_before_the_push_too() -> N
     assert isinstance(verdict := assess(objects, expectation(path="charts/other")), Failed)
     assert verdict.reason == "wrong-path"
     assert remark(objects, path="charts/other").grave
+
+
+@pytest.mark.parametrize("action", ["install", "upgrade"])
+def test_a_release_that_does_not_wait_for_pods_is_to_be_known(action: str) -> None:
+    spec, unsaid = {action: {"disableWait": True}}, {"lastAttemptedReleaseAction": None}
+    found = remark(flux("success", release={"spec": spec, "status": unsaid}))
+    assert "does not wait for pods (disableWait)" in found.told
+    assert not found.grave

@@ -120,7 +120,8 @@ def test_the_commits_that_a_verdict_depends_on_are_named() -> None:
 
 
 def test_the_same_version_with_other_content_fails_because_flux_ignores_it() -> None:
-    again = expectation(previous_chart_version="1.2.3", reused=True, pushed_at=PUSHED_AT + timedelta(hours=1))
+    later = PUSHED_AT + timedelta(hours=1)
+    again = expectation(previous_chart_version="1.2.3", reused=True, pushed_at=later, content_since=later)
     verdict = failed(assess(flux("success"), again))
     assert verdict.reason == "same-version"
     assert "Flux ignores a chart whose version did not change" in verdict.message
@@ -134,7 +135,8 @@ def test_the_same_version_with_other_content_fails_also_where_flux_adds_the_valu
     objects = flux("success", release=release, chart={"status": {"artifact": {"revision": "1.2.3+7"}}})
     objects[RELEASE]["status"]["history"][0]["chartVersion"] = "1.2.3+7"
     assert isinstance(assess(objects, expectation()), Succeeded)
-    again = expectation(previous_chart_version="1.2.3", reused=True)
+    later = PUSHED_AT + timedelta(hours=1)
+    again = expectation(previous_chart_version="1.2.3", reused=True, pushed_at=later, content_since=later)
     assert failed(assess(objects, again)).reason == "same-version"
 
 
@@ -173,6 +175,26 @@ def test_a_reused_version_counts_if_the_chart_was_surely_built_after_our_push() 
     objects = flux("success", chart=at_11)
     objects[RELEASE]["status"]["history"][0]["lastDeployed"] = "2026-09-01T11:00:05Z"
     assert isinstance(assess(objects, expectation(previous_chart_version="1.2.3", reused=True)), Succeeded)
+
+
+def test_two_contents_of_one_version_close_together_are_waited_for_unless_ours_surely_was_ignored() -> None:
+    again = expectation(previous_chart_version="1.2.3", reused=True)
+    message = progressing(assess(flux("success"), again))
+    assert "was built at 2026-09-01 10:00:06 UTC, about when this chart was committed over another one" in message
+    assert "chartVersion: unique" in message
+    stored_later = {"status": {"artifact": {"lastUpdateTime": "2026-09-01T10:00:07Z"}}}
+    assert failed(assess(flux("success", repository=stored_later), again)).reason == "same-version"
+    for change in (
+        {
+            "repository": {
+                "status": {"artifact": {"revision": f"main@sha1:{NEWER}"} | stored_later["status"]["artifact"]}
+            }
+        },
+        {"chart": {"status": {"artifact": {"lastUpdateTime": "2026-09-01T09:59:01Z"}}}, "repository": {"status": None}},
+    ):
+        assert isinstance(assess(flux("success", **change), again), Progressing)
+    long_before = {"status": {"artifact": {"lastUpdateTime": "2026-09-01T09:58:59Z"}}}
+    assert failed(assess(flux("success", chart=long_before), again)).reason == "same-version"
 
 
 def test_a_reused_version_says_nothing_before_flux_attempts_it() -> None:

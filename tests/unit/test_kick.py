@@ -41,6 +41,11 @@ def test_flux_is_asked_to_fetch_with_a_token_of_our_commit_unless_the_object_cha
     assert kick.patch == {"metadata": {"resourceVersion": "7", "annotations": {REQUESTED_AT: token(OURS)}}}
 
 
+def test_flux_is_asked_to_fetch_a_copy_that_is_known_to_hold_a_commit_of_our_branch() -> None:
+    copy = repository({"spec": {"url": "https://mirror.internal/copy.git"}})
+    assert due(copy, expectation(relations={EARLIER: Relation.ANCESTOR})) is not None
+
+
 def test_flux_is_asked_again_once_it_answered_what_was_asked_before_our_push() -> None:
     assert due(repository(asked("2026-09-01T09:59:59Z", "2026-09-01T09:59:59Z")), expectation()) is not None
 
@@ -59,6 +64,11 @@ def test_flux_is_asked_again_once_it_answered_what_was_asked_before_our_push() -
         pytest.param(repository(asked(token(OURS), token(OURS))), {}, id="was asked for ours"),
         pytest.param(repository({"spec": {"suspend": True}}), {}, id="is suspended"),
         pytest.param(without(repository(), REPOSITORY), {}, id="cannot be seen"),
+        pytest.param(
+            repository({"spec": {"url": "https://git.example.com/other"}}), {}, id="follows another repository"
+        ),
+        pytest.param(repository({"spec": {"ref": {"branch": "staging"}}}), {}, id="follows another branch"),
+        pytest.param(repository({"spec": {"ref": {"semver": ">=1"}}}), {}, id="follows tags"),
     ],
 )
 def test_flux_is_left_alone_when_it(objects: dict[Ref, Any], expected: dict[str, Any]) -> None:

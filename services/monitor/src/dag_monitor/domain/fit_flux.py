@@ -32,6 +32,12 @@ def _release(release: Release) -> Iterator[Remark]:
         yield Remark("the HelmRelease is being deleted", "create it anew when it is gone")
     if release.suspended:
         yield Remark("the HelmRelease is suspended, Flux deploys nothing", f"flux resume helmrelease {at}")
+    if not release.waits:
+        words = "the HelmRelease does not wait for pods (disableWait): deployments succeed when they are applied"
+        remedy = (
+            "take disableWait out of spec.install and spec.upgrade, or watch the workloads with targets of their own"
+        )
+        yield Remark(words, remedy, grave=False)
     if stalled.true and stalled.reason in STALLED_BY_SPEC:
         words = f"the HelmRelease is stalled ({stalled.reason}): {told(stalled.message)}"
         yield Remark(words, "correct its spec, or allow what Flux is denied")

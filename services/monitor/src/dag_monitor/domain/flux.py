@@ -8,7 +8,7 @@ conjunction of all that our chart implies.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from dag_monitor.domain.expectation import Expectation, Objects
@@ -49,6 +49,11 @@ def _undecided(case: Case) -> Verdict | None:
     return Progressing(waiting(case), case.evidence) if case.undecided else None
 
 
+def _doubtful(case: Case) -> Verdict | None:
+    """Two contents of one version came so close to each other that the chart may hold either."""
+    return Progressing(waiting(case), case.evidence) if case.doubtful else None
+
+
 def _untouched(case: Case) -> Verdict | None:
     """A HelmRelease that is suspended or on its way out proves nothing about what will run: its status is frozen."""
     if case.release.suspended or case.release.deleting:
@@ -64,8 +69,23 @@ def _succeeded(case: Case) -> Verdict | None:
     if not healthy or untested:
         return None
     running = f"{case.expected.chart_name} {case.release.latest.chart_version}"
-    how = "already runs, unchanged" if case.expected.unchanged else "runs"
-    return Succeeded(sentences(f"{running} {how}: {told(conditions['Ready'].message)}"), case.evidence)
+    said = f"{running} {_how(case)}: {told(conditions['Ready'].message)}"
+    return Succeeded(sentences(said, *_not_known(case)), case.evidence)
+
+
+def _how(case: Case) -> str:
+    """Without a wait Ready says that Helm applied the objects, and no more."""
+    if case.release.waits:
+        return "already runs, unchanged" if case.expected.unchanged else "runs"
+    return "was applied before, unchanged" if case.expected.unchanged else "is applied"
+
+
+def _not_known(case: Case) -> Iterator[str]:
+    """What the success does not claim, as the HelmRelease does not show it."""
+    if not case.release.waits:
+        yield "Whether its pods run is not known: this HelmRelease does not wait for them (disableWait)"
+    if case.seen.published:
+        yield f"It is known by its version alone: it comes from {case.seen.published}, not from git"
 
 
 Rule = Callable[[Case], Verdict | None]
@@ -78,6 +98,7 @@ _RULES: Final[tuple[Rule, ...]] = (
     stalled,
     failed_often_enough,
     _untouched,
+    _doubtful,
     _succeeded,
     chart_not_built,
 )

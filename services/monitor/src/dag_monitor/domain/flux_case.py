@@ -89,11 +89,29 @@ class Case:
         return moment is not None and moment > self.expected.pushed_at + CLOCKS_DIFFER
 
     @property
-    def rebuilt(self) -> bool:
-        """Whether the chart was surely built after our content came to the branch, so that it holds it."""
-        built_at = self.seen.chart.built_at if self.seen.chart else None
-        since = self.expected.content_since
-        return built_at is not None and since is not None and built_at > since + CLOCKS_DIFFER
+    def rebuilt(self) -> bool | None:
+        """Whether the chart was built after our content came to the branch, so that it holds it; None if none can say.
+
+        The log's clock and the cluster's may differ. Surely too early is what was built before Flux stored our commit,
+        by the one clock of source-controller; what was built later may be a build of the commit before that took long.
+        """
+        built_at, since = self.seen.chart.built_at if self.seen.chart else None, self.expected.content_since
+        if built_at is None or since is None or abs(built_at - since) > CLOCKS_DIFFER:
+            return built_at is not None and since is not None and built_at > since
+        return False if self._older_than_our_commit(built_at) else None
+
+    def _older_than_our_commit(self, built_at: datetime) -> bool:
+        repository = self.seen.repository
+        if repository is None or repository.stored_at is None or not self.at_rest:
+            return False
+        at_ours = self.source is Relation.OURS and self.expected.relation(repository.commit) is Relation.OURS
+        return at_ours and built_at < repository.stored_at
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the chart may hold the content that had our version right before ours as well as ours."""
+        told = self.release.stamping.revision or self.rebuilt is not None
+        return self.ours and self.expected.reused and not told
 
     @property
     def ignored(self) -> bool:

@@ -56,7 +56,9 @@ def removed(case: Case) -> Failed | None:
 
 def same_version_again(case: Case) -> Failed | None:
     """Flux rebuilds a chart only if its name or version changed (fluxcd/source-controller, builder_local.go)."""
-    if not case.ours or case.release.stamping.revision or case.rebuilt or not (case.expected.reused or case.ignored):
+    if not case.ours or case.release.stamping.revision or case.rebuilt is not False:
+        return None
+    if not (case.expected.reused or case.ignored):
         return None
     message = (
         f"The chart changed but its version is {case.expected.chart_version} as before, and Flux ignores a chart whose "

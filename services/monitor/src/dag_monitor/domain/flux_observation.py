@@ -13,6 +13,7 @@ from dag_monitor.domain.expectation import Object, Objects, Ref
 from dag_monitor.domain.flux_versions import Stamping, commit_of, stamped_commit
 
 _NEVER_OBSERVED: Final = -1
+_ACTIONS: Final = ("install", "upgrade")
 _HEADS: Final = "refs/heads/"
 _USUAL_BRANCH: Final = "master"
 """What a GitRepository that names no reference follows (fluxcd/source-controller docs/spec/v1/gitrepositories.md)."""
@@ -32,7 +33,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A HelmRelease. `failures` counts failed attempts of what `attempted` names, and is reset when that changes."""
+    """A HelmRelease. `failures` counts failed attempts of what `attempted` names, and is reset when that changes.
+
+    If it `waits`, Helm's last action ended only when the objects were ready; else Ready tells nothing of pods.
+    """
 
     ref: Ref
     suspended: bool
@@ -45,6 +49,7 @@ class Release:
     chart_path: str
     stamping: Stamping
     tested: bool
+    waits: bool
 
     @property
     def latest(self) -> Snapshot:
@@ -66,7 +71,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A GitRepository: what it follows, and the commit it holds.
+    """A GitRepository: what it follows, and the commit it holds, since `stored_at`.
 
     `branch` is empty if it follows none: then `pinned` says in words what it holds on to instead.
     """
@@ -78,6 +83,7 @@ class Repository:
     branch: str
     pinned: str
     commit: str
+    stored_at: datetime | None
 
     @property
     def reference(self) -> str:
@@ -87,11 +93,15 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The three objects of one release, as far as they exist and may be seen."""
+    """The three objects of one release, as far as they exist and may be seen.
+
+    `published` is what the chart comes from if git does not reach it.
+    """
 
     release: Release | None
     chart: Chart | None = None
     repository: Repository | None = None
+    published: Ref | None = None
 
 
 def concerned(objects: Objects, target: RolloutTarget) -> tuple[Ref, ...]:
@@ -129,10 +139,12 @@ def observe(objects: Objects, target: RolloutTarget) -> Observation:
     found = {ref.kind: (ref, objects.get(ref)) for ref in concerned(objects, target)}
     release = _read(found, "HelmRelease")
     chart, repository = _read(found, "HelmChart"), _read(found, "GitRepository")
+    source = source_of(objects, target)
     return Observation(
         release=_release(*release, chart[1] if chart else None) if release else None,
         chart=_chart(*chart) if chart else None,
         repository=_repository(*repository) if repository else None,
+        published=source if source and source.kind != "GitRepository" else None,
     )
 
 
@@ -191,7 +203,14 @@ def _release(ref: Ref, obj: Object, chart: Object | None) -> Release:
         chart_path=fields.text(template, "chart") if from_git else "",
         stamping=_stamping(obj, template),
         tested=fields.flag(obj, "spec", "test", "enable"),
+        waits=not any(fields.flag(obj, "spec", action, "disableWait") for action in _actions(obj)),
     )
+
+
+def _actions(release: Object) -> tuple[str, ...]:
+    """The action that was attempted last, or while that is not told both it may be."""
+    last = fields.text(release, "status", "lastAttemptedReleaseAction")
+    return (last,) if last in _ACTIONS else _ACTIONS
 
 
 def _stamping(release: Object, template: Any) -> Stamping:
@@ -234,6 +253,7 @@ def _repository(ref: Ref, obj: Object) -> Repository:
         branch=branch,
         pinned=pinned,
         commit=commit_of(fields.text(obj, "status", "artifact", "revision")),
+        stored_at=fields.instant(obj, "status", "artifact", "lastUpdateTime"),
     )
 
 

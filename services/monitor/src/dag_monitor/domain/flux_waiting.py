@@ -40,6 +40,17 @@ def _undecided(case: Case) -> str:
     return f"{chart.ref} is built from commit {short(chart.commit)}: {case.expected.doubt(chart.commit)}"
 
 
+def _doubtful(case: Case) -> str:
+    chart = case.seen.chart
+    if chart is None or chart.built_at is None or not case.doubtful:
+        return ""
+    return (
+        f"{chart.ref} was built at {chart.built_at:%Y-%m-%d %H:%M:%S %Z}, about when this chart was committed over "
+        f"another one of the same version {chart.version}: which of both it holds cannot be told; deploy with a "
+        "version that was not used before, or say chartVersion: unique for this environment in the registry"
+    )
+
+
 def _attempting(case: Case) -> str:
     """Our chart is what Flux works on, and its own words are the best."""
     if not case.ours:
@@ -168,6 +179,7 @@ _CHAIN: Final[tuple[Words, ...]] = (
     _suspended,
     _elsewhere,
     _undecided,
+    _doubtful,
     _attempting,
     _source,
     _chart,

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 from dag_monitor.domain import argocd_observation, fields, flux_observation
 from dag_monitor.domain.argocd_case import Case
-from dag_monitor.domain.expectation import Expectation, Objects, Ref
+from dag_monitor.domain.expectation import Expectation, Objects, Ref, Relation
 from dag_monitor.domain.flux_versions import commit_of
+from dag_monitor.domain.places import same_address
 
 REQUESTED_AT: Final = "reconcile.fluxcd.io/requestedAt"
 REFRESH: Final = "argocd.argoproj.io/refresh"
@@ -54,7 +55,7 @@ def _flux(objects: Objects, expected: Expectation) -> Kick | None:
     concerned = flux_observation.concerned(objects, expected.target)
     ref = next((ref for ref in concerned if ref.kind == "GitRepository"), None)
     obj = objects.get(ref) if ref else None
-    if ref is None or obj is None or fields.flag(obj, "spec", "suspend"):
+    if ref is None or obj is None or fields.flag(obj, "spec", "suspend") or not _follows(objects, expected):
         return None
     asked = fields.text(obj, "metadata", "annotations", REQUESTED_AT)
     answered = asked == fields.text(obj, "status", "lastHandledReconcileAt")
@@ -63,6 +64,17 @@ def _flux(objects: Objects, expected: Expectation) -> Kick | None:
     if expected.relation(fetched).contains_ours or asked == ours or (asked and not answered):
         return None
     return Kick(ref, REQUESTED_AT, ours, fields.text(obj, "metadata", "resourceVersion"))
+
+
+def _follows(objects: Objects, expected: Expectation) -> bool:
+    """Whether a look could bring our commit: it follows our branch, of our repository or of a copy.
+
+    A copy goes by another address; that it holds a commit of our branch tells what it is.
+    """
+    repository = flux_observation.observe(objects, expected.target).repository
+    if repository is None or repository.branch != expected.branch:
+        return False
+    return same_address(repository.url, expected.url) or expected.relation(repository.commit) is not Relation.UNKNOWN
 
 
 def _argocd(objects: Objects, expected: Expectation) -> Kick | None:
