@@ -236,6 +236,15 @@ def test_success_is_a_conjunction(change: Any) -> None:
     assert isinstance(assess(flux("success", release=change), expectation()), Progressing)
 
 
+@pytest.mark.parametrize("type_", ["Reconciling", "Stalled"])
+def test_a_release_that_flux_has_not_finished_with_is_no_success(type_: str) -> None:
+    """A stall from before our push says nothing against our chart, and nothing for it either."""
+    before = {"reason": "Progressing", "lastTransitionTime": "2026-08-30T09:00:00Z"}
+    objects = condition(flux("success"), type_, status="True", **before)
+    assert isinstance(assess(objects, expectation()), Progressing)
+    assert isinstance(assess(condition(objects, type_, status=None), expectation()), Succeeded)
+
+
 def test_conditions_written_before_the_history_are_no_success() -> None:
     objects = flux("progressing")
     for type_ in ("Ready", "Released"):
