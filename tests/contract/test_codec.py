@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from examples import EVERY_EVENT, REQUESTED, requested
+from examples import EVERY_EVENT, PUSHED, REQUESTED, requested
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -127,3 +127,9 @@ def test_the_hash_covers_every_field(field: str) -> None:
     assert chained_hash(GENESIS_HASH, record) != chained_hash(
         GENESIS_HASH, msgspec.structs.replace(record, **{field: other})
     )
+
+
+def test_the_app_version_before_travels_with_a_push_and_is_left_out_where_there_was_none() -> None:
+    told = msgspec.structs.replace(PUSHED, previous_app_version="1.2.2")
+    assert decode(recorded(told)) == told
+    assert "previous_app_version" not in encode(PUSHED)

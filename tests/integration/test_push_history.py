@@ -11,7 +11,7 @@ import pytest
 from examples import PUSHED, REQUESTED, fresh_id, new
 from newer_version import append_unreadable
 
-from dag_common.contracts.events import DeploymentId, PushStarted
+from dag_common.contracts.events import DeploymentId, DeploymentSucceeded, PushStarted, RolloutTarget
 from dag_common.store import event_log
 from dag_common.store.database import Database
 from dag_common.store.streams import Streams
@@ -88,3 +88,43 @@ async def test_what_one_batch_pushed_is_known_without_a_look_at_git(database: Da
     }  # fmt: skip
     last = await history.knowledge(await Streams(database, "monitor").load(ids[2]), commits, asyncio.Event())
     assert last.relations == dict.fromkeys([*commits[:2], "f" * 40], Relation.ANCESTOR)
+
+
+WORKLOAD = RolloutTarget(kind="workload", cluster="c", namespace="n", name="podinfo", timeout_seconds=60)
+
+
+async def deploy(database: Database, version: str, *, path: str = "apps/podinfo", ends: str = "") -> DeploymentId:
+    """A deployment of this version with a workload to watch; `ends` is the target kinds that it was seen to run in."""
+    deployment_id = fresh_id()
+    targets = tuple(msgspec.structs.replace(WORKLOAD, kind=kind) for kind in (ends or "workload").split())
+    asked = msgspec.structs.replace(REQUESTED, version=version, targets=targets)
+    pushed = msgspec.structs.replace(
+        PUSHED, chart_version=f"{version}-dag.1", tree=deployment_id, path=path, previous_chart_version=""
+    )
+    end = [new(deployment_id, 3, DeploymentSucceeded(message="done"))] if ends else []
+    async with database.transaction() as connection:
+        await event_log.append(connection, [new(deployment_id, 1, asked), new(deployment_id, 2, pushed), *end])
+    return deployment_id
+
+
+async def earlier(database: Database, ours: DeploymentId) -> list[str]:
+    deployment = await Streams(database, "monitor").load(ours)
+    knowledge = await PushHistory(database, Lineage(NoCopies())).knowledge(deployment, (), asyncio.Event())
+    assert all(one.chart_version == f"{one.app_version}-dag.1" for one in knowledge.earlier)
+    return [one.app_version for one in knowledge.earlier]
+
+
+async def test_what_a_workload_may_still_run_goes_back_to_the_last_deployment_that_was_seen_in_it(
+    database: Database,
+) -> None:
+    await deploy(database, "1.2.1", ends="workload")
+    await deploy(database, "1.2.2", ends="workload flux")
+    await deploy(database, "1.2.3", ends="flux")
+    await deploy(database, "1.2.9", path="apps/podinfo2")
+    await deploy(database, "1.2.4")
+    assert await earlier(database, await deploy(database, "1.2.3")) == ["1.2.4", "1.2.3", "1.2.2"]
+
+
+async def test_who_watches_no_workload_asks_for_no_earlier_content(database: Database) -> None:
+    await deploy(database, "1.2.2")
+    assert await earlier(database, await deploy(database, "1.2.3", ends="flux")) == []

@@ -26,7 +26,7 @@ from dag_common.contracts.events import (
 from dag_common.domain.deployment import Deployment
 from dag_common.domain.statuses import Status
 from dag_common.errors import Invalid
-from dag_monitor.domain.expectation import Introduced, Knowledge, Later, Relation, expect
+from dag_monitor.domain.expectation import Earlier, Introduced, Knowledge, Later, Relation, expect
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.rollout import Sight, deadline, decide, due, next_look, unexplained
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
@@ -219,6 +219,16 @@ def test_a_push_that_changed_nothing_inherits_what_is_known_of_its_content() -> 
 
 def test_new_content_under_the_same_version_is_noticed() -> None:
     assert expect(pushed(ONE, previous_chart_version="1.2.3"), ONE).reused
+
+
+def test_what_may_still_run_is_what_git_had_before_and_what_the_log_knows() -> None:
+    known = Knowledge(earlier=(Earlier("1.2.2", "1.2.2"), Earlier("1.2.1", "1.2.1")))
+    over_a_strangers = pushed(ONE, previous_chart_version="1.2.0", previous_app_version="7")
+    assert expect(over_a_strangers, ONE, known).earlier == (Earlier("1.2.0", "7"), *known.earlier)
+    over_ours = pushed(ONE, previous_chart_version="1.2.2", previous_app_version="1.2.2")
+    assert expect(over_ours, ONE, known).earlier == known.earlier
+    assert expect(pushed(ONE, previous_chart_version=""), ONE).earlier == ()
+    assert expect(pushed(ONE, unchanged=True), ONE).earlier == ()
 
 
 def test_an_unwatched_kind_succeeds_with_the_commit() -> None:

@@ -117,10 +117,11 @@ class PushStarted(Fact, frozen=True, kw_only=True):
     base: str
 
 
-class ChartPushed(Fact, frozen=True, kw_only=True):
+class ChartPushed(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """The branch of the IaC repository (its registry name) holds the chart at `commit`. `unchanged`: it already did.
 
     `tree` is the git tree id of the chart directory; `previous_chart_version` is empty for a path used first.
+    `previous_app_version` is what the chart before said, if anything: older pushers left it out.
     """
 
     commit: str
@@ -132,6 +133,7 @@ class ChartPushed(Fact, frozen=True, kw_only=True):
     chart_version: str
     previous_chart_version: str
     unchanged: bool
+    previous_app_version: str = ""
 
 
 class MonitoringStarted(Fact, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 
 from dag_common.contracts.codec import encode, stored_name
 from dag_common.contracts.envelope import NewEvent, Recorded, instant, stream_of
-from dag_common.contracts.events import WRITERS, DeploymentId, DeploymentRequested
+from dag_common.contracts.events import WRITERS, ChartPushed, DeploymentId, DeploymentRequested
 from dag_common.store.database import Connection, mapped_errors
 from dag_common.store.statements import statement
 
@@ -66,6 +66,13 @@ async def newest_of_type(
 async def pushes_of_tree(connection: Connection, tree: str, *, before: int, limit: int) -> list[Recorded]:
     """At most `limit` records of `chart.pushed` with this tree id and a position below `before`, newest first."""
     return _records(await connection.fetch(statement("pushes_of_tree"), before, tree, limit))
+
+
+async def pushes_to_path(connection: Connection, push: ChartPushed, *, before: int, limit: int) -> list[Recorded]:
+    """At most `limit` records of `chart.pushed` to the place of this one and below `before`, newest first."""
+    place = {"repository": push.repository, "branch": push.branch, "path": push.path}
+    said = msgspec.json.encode(place).decode().strip("{}")
+    return _records(await connection.fetch(statement("pushes_to_path"), before, said, limit))
 
 
 async def head(connection: Connection) -> Head:

@@ -61,6 +61,14 @@ class Later:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """Another content that lay at our path before ours, by what labels say of it; empty: not known, or not said."""
+
+    chart_version: str
+    app_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Introduced:
     """When exactly this chart content (git tree) first came to this path: that `chart.pushed` and its time."""
 
@@ -73,13 +81,15 @@ class Knowledge:
     """What the log, or a mirror, tells beyond the deployment itself. More knowledge only makes verdicts earlier.
 
     `relations` maps commit ids, `doubts` those that are not related yet to the reason in words; `introduced` is None
-    if this content was not seen before this deployment.
+    if this content was not seen before this deployment. `earlier` is the one thing that makes verdicts later: the
+    pushes of other content that the target may still run, the newest first.
     """
 
     relations: Mapping[str, Relation] = field(default_factory=dict)
     doubts: Mapping[str, str] = field(default_factory=dict)
     later: tuple[Later, ...] = ()
     introduced: Introduced | None = None
+    earlier: tuple[Earlier, ...] = ()
 
 
 NOTHING_MORE: Final = Knowledge()
@@ -91,8 +101,9 @@ class Expectation:
 
     `pushed_at` is when the log recorded the push. `content_since` is when this very content first came to
     the path (earlier than `pushed_at` after a return to an older chart), None if that is not known.
-    `reused` says that another content carried the same version right before ours. `app_version` is the chart's
-    `appVersion`: the deployment's version as it was given. `carried` is what the log says of the target's workload.
+    `reused` says that another content carried the same version right before ours; `earlier` are all contents before
+    ours that the target may still run, the newest first. `app_version` is the chart's `appVersion`: the deployment's
+    version as it was given. `carried` is what the log says of the target's workload.
     """
 
     target: RolloutTarget
@@ -111,6 +122,7 @@ class Expectation:
     doubts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     later: tuple[Later, ...] = ()
     app_version: str = ""
+    earlier: tuple[Earlier, ...] = ()
     carried: tuple[Carried, ...] = ()
 
     def relation(self, commit: str) -> Relation:
@@ -157,6 +169,7 @@ def expect(deployment: Deployment, target: RolloutTarget, knowledge: Knowledge =
         doubts=knowledge.doubts,
         later=knowledge.later,
         app_version=requested.version,
+        earlier=_earlier(pushed, knowledge),
         carried=deployment.carried.get(target.id, ()),
     )
 
@@ -173,8 +186,20 @@ def _content_since(pushed: ChartPushed, pushed_at: datetime, knowledge: Knowledg
 
 
 def _reused(pushed: ChartPushed, knowledge: Knowledge) -> bool:
-    """A push that changed nothing inherits the answer of the push that brought its content."""
+    first = _bringing(pushed, knowledge)
+    return first is not None and first.previous_chart_version == first.chart_version
+
+
+def _earlier(pushed: ChartPushed, knowledge: Knowledge) -> tuple[Earlier, ...]:
+    """What git had right before, whoever brought it, and what the log knows."""
+    first = _bringing(pushed, knowledge)
+    before = (Earlier(one.previous_chart_version, one.previous_app_version) for one in (first,) if one is not None)
+    return tuple(dict.fromkeys((*(one for one in before if one.chart_version), *knowledge.earlier)))
+
+
+def _bringing(pushed: ChartPushed, knowledge: Knowledge) -> ChartPushed | None:
+    """The push that brought this content: one that changed nothing inherits what came of the one before it."""
     if not pushed.unchanged:
-        return pushed.previous_chart_version == pushed.chart_version
+        return pushed
     first = knowledge.introduced.pushed if knowledge.introduced else None
-    return first is not None and not first.unchanged and first.previous_chart_version == first.chart_version
+    return None if first is None or first.unchanged else first

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dag_common.contracts.events import ChartPushed
+from dag_common.contracts.events import ChartPushed, DeploymentRequested
 from dag_common.domain.deployment import Deployment
-from dag_monitor.domain.expectation import Relation
+from dag_monitor.domain.expectation import Earlier, Relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,26 @@ class Push:
     deployment_id: str
     fact: ChartPushed
     base: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An earlier push to our path, what was asked for there (None: cannot be read), and whether that succeeded."""
+
+    fact: ChartPushed
+    requested: DeploymentRequested | None
+    succeeded: bool
+
+
+def may_still_run(past: Iterable[Past], pushed: ChartPushed, targets: frozenset[str]) -> tuple[Earlier, ...]:
+    """The other contents, of pushes given newest first, down to the last that was seen to run in all of `targets`."""
+    found: list[Earlier] = []
+    for one in past:
+        if one.fact.tree != pushed.tree:
+            found.append(Earlier(one.fact.chart_version, one.requested.version if one.requested else ""))
+        if one.succeeded and one.requested and targets <= {target.id for target in one.requested.targets}:
+            break
+    return tuple(dict.fromkeys(found))
 
 
 def in_lane(push: Push, pushed: ChartPushed) -> bool:

@@ -12,8 +12,9 @@ from dag_common.domain.deployment import Deployment
 from dag_common.errors import Unreadable
 from dag_common.store import event_log
 from dag_common.store.database import Database
-from dag_monitor.domain.expectation import Introduced, Knowledge, Later, Relation, before, related
+from dag_monitor.domain.expectation import Earlier, Introduced, Knowledge, Later, Relation, before, related
 from dag_monitor.domain.pushes import Push, in_lane, relations_after
+from dag_monitor.handlers.contents import earlier_contents
 from dag_monitor.handlers.lineage import Lineage
 
 PAGE = 1_000
@@ -38,7 +39,7 @@ class PushHistory:
         self._wanted: int | None = None
         self._next: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
-        self._brought: dict[DeploymentId, Introduced | None] = {}
+        self._past: dict[DeploymentId, tuple[Introduced | None, tuple[Earlier, ...]]] = {}
 
     async def knowledge(self, deployment: Deployment, seen: Collection[str], changed: asyncio.Event) -> Knowledge:
         """Everything known now about the pushes after this deployment's own, and about its content's past.
@@ -55,12 +56,14 @@ class PushHistory:
         logged = _earlier(lane, deployment) | before(deployment, pushed) | relations_after(deployment, pushed, after)
         asked = _asked(seen, pushed, logged)
         answers, doubts = self._lineage.relations(pushed, asked, changed)
+        introduced, earlier = await self._what_lies_behind(deployment)
         later = [push for push in after if push.fact.path == pushed.path and push.fact.tree != pushed.tree]
         return Knowledge(
             relations=logged | answers,
             doubts=doubts,
             later=tuple(Later(push.deployment_id, push.fact.chart_version, push.fact.commit) for push in later),
-            introduced=await self._introduced(deployment),
+            introduced=introduced,
+            earlier=earlier,
         )
 
     async def _catch_up(self, position: int) -> None:
@@ -93,13 +96,14 @@ class PushHistory:
         bases = {record.deployment_id: _base(record) for record in started}
         return [push for record in records if (push := _push(record, bases.get(record.deployment_id)))]
 
-    async def _introduced(self, deployment: Deployment) -> Introduced | None:
-        """The push that brought this content before, asked for once: what lies behind a push does not change."""
-        if deployment.id not in self._brought:
-            if len(self._brought) >= REMEMBERED:
-                self._brought.clear()
-            self._brought[deployment.id] = await self._search(deployment)
-        return self._brought[deployment.id]
+    async def _what_lies_behind(self, deployment: Deployment) -> tuple[Introduced | None, tuple[Earlier, ...]]:
+        """The push that brought this content before, and other contents, asked for once: what lies behind stays."""
+        if deployment.id not in self._past:
+            if len(self._past) >= REMEMBERED:
+                self._past.clear()
+            past = await self._search(deployment), await earlier_contents(self._database, deployment)
+            self._past[deployment.id] = past
+        return self._past[deployment.id]
 
     async def _search(self, deployment: Deployment) -> Introduced | None:
         """The newest earlier push that changed the path to this content; also a return to an older chart has one."""

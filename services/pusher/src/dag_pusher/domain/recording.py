@@ -30,6 +30,7 @@ def pushed(requested: DeploymentRequested, landed: Landed) -> tuple[Event, ...]:
         chart_version=chart_version,
         previous_chart_version=version_in(landed.previous_chart),
         unchanged=landed.unchanged,
+        previous_app_version=_stated(landed.previous_chart, "appVersion"),
     )
     if requested.targets:
         return (fact,)
@@ -48,11 +49,14 @@ def rejected(words: str) -> Problem:
 
 
 def version_in(chart_yaml: bytes | None) -> str:
-    """The version a Chart.yaml states; empty if there was none to read, which is nobody's fault here.
+    """The version a Chart.yaml states; empty if there was none to read, which is nobody's fault here."""
+    return _stated(chart_yaml, "version")
 
-    People may have written it: what the log's database cannot hold (control characters) is left out.
-    """
+
+def _stated(chart_yaml: bytes | None, key: str) -> str:
+    """People may have written it: what the log's database cannot hold (control characters) is left out."""
     try:
-        return one_line(str(read_yaml(chart_yaml or b"").get("version", "")))
+        stated = read_yaml(chart_yaml or b"").get(key)
     except Invalid:
         return ""
+    return "" if stated is None else one_line(str(stated))
