@@ -8,7 +8,7 @@ from typing import Any
 
 from dag_common.contracts.events import RolloutTarget
 from dag_common.runtime import clock
-from dag_monitor.domain.expectation import Expectation, Later, Object, Ref, Relation
+from dag_monitor.domain.expectation import Earlier, Expectation, Later, Object, Ref, Relation
 from dag_monitor.domain.helm_observation import at_work
 from dag_monitor.domain.helm_payload import release_of
 from dag_monitor.domain.judges import judge_for
@@ -64,6 +64,7 @@ def expectation(kind: str, name: str, version: str = "1.2.3", previous: str = "1
         "pushed_at": now,
         "content_since": now,
         "reused": version == previous,
+        "earlier": (Earlier(previous, previous),),
         "relations": {BEFORE: Relation.ANCESTOR},
         "app_version": version,
     }

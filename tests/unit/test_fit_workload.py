@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -77,6 +78,16 @@ def test_a_workload_that_says_its_chart_or_version_anywhere_fits(labels: Any, pl
     (label, value) = next(iter(labels.items()))
     fit = workload(**dict.fromkeys(places, labels))
     assert fit == Fit(f"the Deployment carries {label}={value}")
+
+
+@pytest.mark.parametrize(("labels", "remarks"), [({"app.kubernetes.io/version": "1.2.3"}, 1), ({CHART: "p-1"}, 0)])
+def test_where_each_deployment_has_a_version_of_its_own_the_app_version_alone_is_to_be_known(
+    labels: dict[str, str], remarks: int
+) -> None:
+    obj = {"metadata": {"name": "podinfo", "namespace": "default", "labels": labels}}
+    found = fit_workload({DEPLOYMENT: obj}, WORKLOAD, replace(PLACE, unique=True)).remarks
+    assert [remark.grave for remark in found] == [False] * remarks
+    assert all("which other content under one version has too" in remark.told for remark in found)
 
 
 def test_a_workload_that_says_neither_is_grave() -> None:

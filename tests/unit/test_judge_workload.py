@@ -7,84 +7,32 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import msgspec
 import pytest
-from flux_objects import NEWER, OURS, PUSHED_AT, TARGET, merged
-from flux_objects import expectation as flux_expectation
+from flux_objects import NEWER, OURS, PUSHED_AT, merged
 from hypothesis import given
 from hypothesis import strategies as st
+from workload_objects import (
+    AVAILABLE,
+    DONE,
+    EXCEEDED,
+    FORBIDDEN,
+    KINDS,
+    OLD_LABELS,
+    OUR_LABELS,
+    ROLLED_OUT,
+    ROLLING,
+    expectation,
+    judged,
+    labelled,
+    progressing,
+    workload,
+)
 
-from dag_monitor.domain.expectation import Expectation, Later, Ref, Relation
+from dag_monitor.domain.expectation import Later, Ref, Relation
 from dag_monitor.domain.judges import judge_for
-from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
+from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded
 from dag_monitor.domain.workload import assess, concerned
 from dag_monitor.domain.workload_identity import chart_label
-
-AVAILABLE = {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}
-ROLLED_OUT = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
-ROLLING = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
-EXCEEDED = {
-    "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
-    "message": 'ReplicaSet "podinfo-1" has timed out progressing.', "lastTransitionTime": "2026-09-01T10:10:00Z",
-}  # fmt: skip
-FORBIDDEN = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}
-OUR_LABELS = {"helm.sh/chart": "podinfo-1.2.3", "app.kubernetes.io/version": "1.2.3"}
-OLD_LABELS = {"helm.sh/chart": "podinfo-1.2.2", "app.kubernetes.io/version": "1.2.2"}
-DONE: dict[str, dict[str, Any]] = {
-    "deployment": {
-        "spec": {"replicas": 2},
-        "status": {
-            "observedGeneration": 4, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2, "availableReplicas": 2,
-            "conditions": [AVAILABLE, ROLLED_OUT],
-        },
-    },
-    "statefulset": {
-        "spec": {"replicas": 2, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}},
-        "status": {
-            "observedGeneration": 4, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2,
-            "currentRevision": "podinfo-b", "updateRevision": "podinfo-b",
-        },
-    },
-    "daemonset": {
-        "spec": {"updateStrategy": {"type": "RollingUpdate"}},
-        "status": {
-            "observedGeneration": 4, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberReady": 3,
-            "numberAvailable": 3,
-        },
-    },
-    "job": {
-        "spec": {"backoffLimit": 2},
-        "status": {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]},
-    },
-}  # fmt: skip
-KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet", "job": "Job"}
-
-
-def expectation(name: str = "deployment/podinfo", *, fail_after: int = 1, **changes: Any) -> Expectation:
-    target = msgspec.structs.replace(TARGET, kind="workload", name=name, fail_after=fail_after)
-    return flux_expectation(**({"target": target, "app_version": "1.2.3"} | changes))
-
-
-def workload(kind: str, change: Any = None) -> dict[str, Any]:
-    metadata = {"name": "podinfo", "namespace": "default", "generation": 4, "labels": OUR_LABELS}
-    return merged({**DONE[kind], "metadata": metadata}, change or {})  # type: ignore[no-any-return]
-
-
-def labelled(*labels: Any) -> dict[str, Any]:
-    on_object, on_pods = (*labels, {})[:2]
-    pods = {"template": {"metadata": {"labels": on_pods}}}
-    obj = workload("deployment", {"spec": pods})
-    obj["metadata"]["labels"] = on_object
-    return obj
-
-
-def judged(kind: str, obj: dict[str, Any], expected: Expectation | None = None) -> Verdict:
-    return assess({Ref(KINDS[kind], "default", "podinfo"): obj}, expected or expectation(f"{kind}/podinfo"))
-
-
-def progressing(verdict: Verdict) -> str:
-    assert isinstance(verdict, Progressing), verdict
-    return verdict.message
 
 
 @pytest.mark.parametrize(
@@ -158,11 +106,6 @@ def test_the_label_is_cut_and_cleaned_as_charts_do_it(name: str, version: str, l
     assert chart_label(name, version) == label
     expected = expectation(chart_name=name, chart_version=version)
     assert isinstance(judged("deployment", labelled({"helm.sh/chart": label}), expected), Succeeded)
-
-
-def test_a_reused_version_proves_nothing_and_says_why() -> None:
-    message = progressing(judged("deployment", workload("deployment"), expectation(reused=True)))
-    assert "another content had the same version right before" in message
 
 
 def test_the_chart_of_a_later_deployment_supersedes_ours() -> None:

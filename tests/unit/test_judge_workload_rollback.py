@@ -15,7 +15,7 @@ from rollout_states import PUSHED_AT, after, pushed
 
 from dag_common.contracts.events import MonitoringStarted, RolloutFailed, RolloutProgressed
 from dag_common.domain.deployment import Carried
-from dag_monitor.domain.expectation import Expectation, Later, Ref, expect
+from dag_monitor.domain.expectation import Earlier, Expectation, Later, Ref, expect
 from dag_monitor.domain.rollout import Sight, decide
 from dag_monitor.domain.verdict import Failed, Progressing, Superseded, Verdict
 from dag_monitor.domain.workload import assess
@@ -62,7 +62,7 @@ UNPROVEN: dict[str, tuple[dict[str, Any], Expectation]] = {
     "it came after ours": (labelled(6, "podinfo-9.9.9"), expectation(BEFORE, SEEN, Carried(f"{KEY}=podinfo-9.9.9", 5))),
     "another app version than before": (labelled(5, "9", key=VERSION), expectation(Carried(f"{VERSION}=8", 3), SEEN)),
     "nothing names a chart any more": (labelled(5, ""), expectation(BEFORE, SEEN)),
-    "another content had our version": (labelled(5), expectation(BEFORE, SEEN, reused=True)),
+    "another content had our version": (labelled(5), expectation(BEFORE, SEEN, earlier=(Earlier("1.2.3", "1.2.3"),))),
     "failures are waited for": (labelled(5), expectation(BEFORE, SEEN, fail_after=0)),
     "two attempts are allowed": (labelled(5), expectation(BEFORE, SEEN, fail_after=2)),
 }  # fmt: skip

@@ -25,16 +25,16 @@ def fit_release(objects: Objects, target: RolloutTarget, place: Place) -> Fit:  
     return Fit(stands, (Remark(f"{stands}: Helm is at work, or was killed", remedy, grave=False),))
 
 
-def fit_workload(objects: Objects, target: RolloutTarget, place: Place) -> Fit:  # noqa: ARG001  as above
+def fit_workload(objects: Objects, target: RolloutTarget, place: Place) -> Fit:
     """Whether the workload says from which chart it comes."""
     (ref,) = workload.concerned(objects, target)
     obj = objects.get(ref)
     if obj is None:
         return not_yet("Job (a finished one may have removed itself)" if ref.kind == "Job" else ref.kind)
-    return Fit(f"the {ref.kind} carries {told(str(naming(obj)))}", tuple(_unproven(ref, obj)))
+    return Fit(f"the {ref.kind} carries {told(str(naming(obj)))}", tuple(_unproven(ref, obj, place)))
 
 
-def _unproven(ref: Ref, obj: Object) -> Iterator[Remark]:
+def _unproven(ref: Ref, obj: Object, place: Place) -> Iterator[Remark]:
     labels, have = naming(obj), f"have the chart set {CHART_LABEL} to its name and version"
     if fields.text(obj, "metadata", "deletionTimestamp"):
         yield Remark(f"the {ref.kind} is being deleted", "check again when it is gone", grave=False)
@@ -43,3 +43,6 @@ def _unproven(ref: Ref, obj: Object) -> Iterator[Remark]:
         yield Remark(words, have)
     if len(set(labels.values)) > 1:
         yield Remark(f"the {ref.kind} and its pods differ: {told(str(labels))}", f"{have}, on both")
+    if labels.key == VERSION_LABEL and place.unique:
+        words = f"the {ref.kind} carries {VERSION_LABEL} alone, which other content under one version has too"
+        yield Remark(words, f"{have}, which chartVersion: unique makes the deployment's own", grave=False)

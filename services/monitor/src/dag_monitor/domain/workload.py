@@ -19,13 +19,15 @@ from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Supersede
 from dag_monitor.domain.wording import sentences, told
 from dag_monitor.domain.workload_identity import (
     CHART_LABEL,
+    LONGEST,
     VERSION_LABEL,
     Labels,
     Origin,
     chart_label,
-    naming,
+    mistakable,
     origin,
     taken_over_by,
+    telling,
 )
 from dag_monitor.domain.workload_rollback import is_from_before, times_taken_back
 from dag_monitor.domain.workload_standing import READ, Standing
@@ -49,7 +51,7 @@ def assess(objects: Objects, expectation: Expectation) -> Verdict:
     if obj is None:
         removed = " (or is gone: a finished job may remove itself)" if ref.kind == "Job" else ""
         return Progressing(f"{ref} does not exist yet{removed}")
-    labels = naming(obj)
+    labels = telling(obj, expectation)
     evidence = Evidence(object=str(ref), revision=told(labels.values[0]) if labels.values else "", reason=labels.key)
     if fields.text(obj, "metadata", "deletionTimestamp"):
         return Progressing(f"{ref} is being deleted", evidence)
@@ -130,10 +132,22 @@ def _unproven(labels: Labels, expected: Expectation) -> str:
                 f"from this chart: have the chart set {CHART_LABEL}: {wanted}"
             )
         case Origin.AMBIGUOUS:
-            return (
-                f"{ref} carries {told(str(labels))}, but another content had the same version right before, so nothing "
-                "proves which of both runs: deploy with a version that was not used before"
-            )
+            return f"{ref} carries {told(str(labels))}, {_mistakable(labels, expected)}"
         case _:
             said = wanted if labels.key == CHART_LABEL else expected.app_version or "the version of this deployment"
             return f"{ref} carries {told(str(labels))}; waiting for {labels.key}={said}"
+
+
+def _mistakable(labels: Labels, expected: Expectation) -> str:
+    """Why the label is no proof, and what would be one."""
+    other = mistakable(labels, expected)
+    before = told(other.chart_version) if other else ""
+    if before == expected.chart_version:
+        why, remedy = "another content had the same version before", "deploy with a version that was not used before"
+    elif labels.key == CHART_LABEL:
+        why = f"a label is cut at {LONGEST} characters, and chart {before} before ours had the same one"
+        remedy = f"have the chart set {VERSION_LABEL} too"
+    else:
+        why = f"chart {before} before ours had the same app version"
+        remedy = f"have the chart set {CHART_LABEL}, or deploy with a version that was not used before"
+    return f"but {why}, so nothing proves which of both runs: {remedy}"
