@@ -11,6 +11,7 @@ from helm_objects import DEPLOYMENT, Secrets, expectation, release, unread
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dag_common.domain.deployment import Carried
 from dag_monitor.domain.concern import Releases, Since
 from dag_monitor.domain.expectation import Expectation, Later, Ref
 from dag_monitor.domain.helm import assess
@@ -230,6 +231,55 @@ def test_one_of_many_workloads_is_enough_to_wait_or_to_fail() -> None:
     assert "Deployment default/two does not exist (1 more are not done)" in progressing(secrets | missing)
     failing = {**missing, Ref("Deployment", "default", "three"): exceeded()}
     assert isinstance(assess(secrets | failing, expectation()), Failed)
+
+
+JOB = Ref("Job", "default", "migrate")
+JOB_MANIFEST = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}}
+WITH_JOB = release(4, "1.2.3", "deployed", "Upgrade complete", objects=(DEPLOYMENT, JOB_MANIFEST))
+COMPLETE = {
+    "spec": {"ttlSecondsAfterFinished": 30},
+    "status": {"conditions": [{"type": "Complete", "status": "True"}]},
+}
+ROLLING = {WORKLOAD: merged(HEALTHY, {"status": {"availableReplicas": None}})}
+SEEN_COMPLETE = Carried("completed=default/migrate", 4)
+
+
+def test_a_job_that_was_seen_to_complete_and_removed_itself_is_done() -> None:
+    first = assess(WITH_JOB | ROLLING | {JOB: COMPLETE}, expectation())
+    assert isinstance(first, Progressing)
+    assert first.carried == SEEN_COMPLETE
+    later = assess(WITH_JOB | ROLLING, expectation(carried=(SEEN_COMPLETE,)))
+    assert isinstance(later, Progressing)
+    assert (later.carried, "Deployment default/podinfo: 0 of 1" in later.message) == (SEEN_COMPLETE, True)
+    done = assess(WITH_JOB | {WORKLOAD: HEALTHY}, expectation(carried=(SEEN_COMPLETE,)))
+    assert isinstance(done, Succeeded)
+    assert "All 2 workloads are healthy" in done.message
+
+
+FAILED_JOB = {"spec": COMPLETE["spec"], "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
+
+
+@pytest.mark.parametrize(
+    ("job", "carried"),
+    [
+        (None, ()),
+        (None, (Carried("completed=default/migrate", 3),)),
+        (None, (Carried("completed=other/migrate and default/migrate2", 4),)),
+        (merged(COMPLETE, {"status": None}), (SEEN_COMPLETE,)),
+        (FAILED_JOB, (SEEN_COMPLETE,)),
+    ],
+)
+def test_a_job_that_nobody_saw_complete_in_this_version_is_not_done(job: Any, carried: tuple[Carried, ...]) -> None:
+    seen = WITH_JOB | {WORKLOAD: HEALTHY} | ({JOB: job} if job else {})
+    verdict = assess(seen, expectation(carried=carried))
+    assert not isinstance(verdict, Succeeded)
+    assert job or "then nothing tells whether it completed: raise its ttl" in verdict.message
+
+
+def test_a_job_that_stays_is_not_remembered() -> None:
+    verdict = assess(WITH_JOB | ROLLING | {JOB: merged(COMPLETE, {"spec": None})}, expectation())
+    assert isinstance(verdict, Progressing)
+    assert verdict.carried is None
 
 
 STEPS: dict[str, list[Secrets]] = {

@@ -28,6 +28,7 @@ from workload_objects import (
     workload,
 )
 
+from dag_common.domain.deployment import Carried
 from dag_monitor.domain.expectation import Later, Ref, Relation
 from dag_monitor.domain.judges import judge_for
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded
@@ -140,7 +141,11 @@ WAITS: list[tuple[str, Any, str]] = [
     ("statefulset", {"status": {"replicas": 3}}, "1 replicas are pending termination"),
     ("statefulset", {"status": {"currentRevision": "a", "updatedReplicas": 1}}, "1 of 2 replicas have been updated"),
     ("statefulset", {"status": {"currentRevision": None, "updateRevision": None}}, "2 of 2 replicas have been"),
-    ("statefulset", {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 2}}}}, "partition 2 keeps all 2"),
+    (
+        "statefulset",
+        {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 2}}}, "status": {"currentRevision": "podinfo-a"}},
+        "partition 2 keeps all 2",
+    ),
     (
         "statefulset",
         {"spec": {"updateStrategy": {"rollingUpdate": {"partition": 1}}}, "status": {"updatedReplicas": 0}},
@@ -175,6 +180,12 @@ def test_a_partition_that_leaves_some_replicas_behind_on_purpose_is_done() -> No
         "spec": {"updateStrategy": {"rollingUpdate": {"partition": 1}}},
         "status": {"updatedReplicas": 1, "currentRevision": "podinfo-a"},
     }
+    assert isinstance(judged("statefulset", workload("statefulset", change)), Succeeded)
+
+
+@pytest.mark.parametrize("partition", [1, 2, 3])
+def test_a_partition_keeps_nothing_behind_on_the_first_install(partition: int) -> None:
+    change = {"spec": {"updateStrategy": {"rollingUpdate": {"partition": partition}}}}
     assert isinstance(judged("statefulset", workload("statefulset", change)), Succeeded)
 
 
@@ -224,6 +235,12 @@ def test_a_failed_job_is_final_whatever_the_policy(fail_after: int) -> None:
 def test_a_workload_that_does_not_exist_is_waited_for(kind: str) -> None:
     message = progressing(assess({}, expectation(f"{kind}/podinfo")))
     assert message.startswith(f"{KINDS[kind]} default/podinfo does not exist yet")
+
+
+def test_a_job_that_had_our_chart_and_is_gone_may_have_failed() -> None:
+    carried = (Carried("helm.sh/chart=podinfo-1.2.3", 1),)
+    message = progressing(assess({}, expectation("job/podinfo", carried=carried)))
+    assert message.startswith("Job default/podinfo had our chart, and is gone (a finished job may remove itself")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from dag_common.contracts.events import (
     RolloutSucceeded,
     RolloutTarget,
 )
-from dag_common.domain.deployment import Deployment
+from dag_common.domain.deployment import Carried, Deployment
 from dag_common.domain.statuses import Status
 from dag_common.errors import Invalid
 from dag_monitor.domain.expectation import Earlier, Introduced, Knowledge, Later, Relation, expect
@@ -71,6 +71,18 @@ def test_new_words_are_recorded_and_old_ones_are_not() -> None:
     told = decide(state, seen, at(1))
     assert told == [RolloutProgressed(target=ONE.id, message="Running 'upgrade'")]
     assert decide(after(state, *told), seen, at(5)) == []
+
+
+def test_what_a_target_carries_is_recorded_although_the_words_stay_the_same_and_an_old_sight_is_not() -> None:
+    def seen(label: str, generation: int) -> Sight:
+        return Sight(verdicts={ONE.id: Progressing("waits", carried=Carried(label, generation))})
+
+    state = after(pushed(ONE), MonitoringStarted(targets=(ONE.id,)), *decide(pushed(ONE), seen("a=1", 4), at(1))[1:])
+    assert decide(state, seen("a=1", 5), at(5)) == []
+    assert decide(state, seen("a=2", 3), at(5)) == []
+    [fact] = decide(state, seen("a=2", 4), at(5))
+    assert isinstance(fact, RolloutProgressed)
+    assert (fact.message, fact.carries, fact.generation) == ("waits", "a=2", 4)
 
 
 def test_progress_is_recorded_once_a_second_at_most() -> None:

@@ -145,7 +145,8 @@ class MonitoringStarted(Fact, frozen=True, kw_only=True):
 class RolloutProgressed(Fact, frozen=True, kw_only=True, omit_defaults=True):
     """A target said something new on its way.
 
-    A workload was seen with `carries`, the label that names its chart, at this `generation`; others leave both out.
+    A workload was seen with `carries`, the label that names its chart, at this `generation`; a Helm release at this
+    version of it, with `carries` the Jobs that completed and may remove themselves; others leave both out.
     """
 
     target: str

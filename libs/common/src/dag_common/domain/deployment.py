@@ -29,7 +29,10 @@ from dag_common.domain.statuses import Status
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """The label that named the chart of a workload, as `key=value`, and the generation at which it was seen."""
+    """The label that named the chart of a workload, as `key=value`, and the generation at which it was seen.
+
+    Of a Helm release: the Jobs seen to complete, as `completed=<namespace>/<name>`, and the version they belong to.
+    """
 
     label: str
     generation: int

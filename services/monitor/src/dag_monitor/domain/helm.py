@@ -5,6 +5,14 @@ before. `deployed` is Helm's word, and without `--wait` it says nothing about po
 Deployment, StatefulSet, DaemonSet and Job of the release's manifest to have rolled out, by the rules of the kind
 `workload`. Other objects, and hooks, count as far as Helm waited for them. Releases that Helm keeps anywhere but in
 secrets (HELM_DRIVER) are not seen.
+
+Two moments, less 60 s for clocks that differ, say what a version with our chart's name and version is:
+
+| Helm began it | new content | a return to an older chart | an unchanged push |
+|---|---|---|---|
+| before the content first came to the path | not ours | not ours | not ours |
+| after that, but before our push | - | ours; only deployed and the newest it counts | counts |
+| after our push | counts | counts | counts |
 """
 
 from __future__ import annotations
@@ -16,7 +24,7 @@ from dag_monitor.domain.clocks import CLOCKS_DIFFER
 from dag_monitor.domain.concern import Concern, Releases, Since
 from dag_monitor.domain.expectation import Expectation, Objects
 from dag_monitor.domain.helm_observation import Release, releases
-from dag_monitor.domain.helm_workloads import standing_of
+from dag_monitor.domain.helm_workloads import carrying, completed, standing_of
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
 from dag_monitor.domain.wording import sentences, told
 
@@ -111,11 +119,12 @@ def _standing(objects: Objects, ours: Release, expected: Expectation) -> Verdict
 
 def _health(objects: Objects, ours: Release, expected: Expectation) -> Verdict:
     chart = f"{expected.chart_name} {ours.chart_version}"
-    standing = standing_of(ours, objects)
+    jobs = completed(ours, objects, expected.carried)
+    standing = standing_of(ours, objects, jobs)
     if standing.failure and (standing.final or expected.target.fail_after):
         return Failed(standing.failure, sentences(f"{chart} is deployed", standing.message), _evidence(ours))
     if not standing.done:
-        return Progressing(sentences(f"{chart} is deployed", standing.message), _evidence(ours))
+        return Progressing(sentences(f"{chart} is deployed", standing.message), _evidence(ours), carrying(ours, jobs))
     how = "is still deployed, unchanged" if expected.unchanged else "is deployed"
     return Succeeded(sentences(f"{chart} {how}: {told(ours.description)}", standing.message), _evidence(ours))
 

@@ -23,7 +23,7 @@ from dag_common.contracts.events import (
     RolloutSucceeded,
     RolloutTarget,
 )
-from dag_common.domain.deployment import Deployment
+from dag_common.domain.deployment import Carried, Deployment, with_sight
 from dag_monitor.domain.verdict import Failed, Progressing, Succeeded, Superseded, Verdict
 from dag_monitor.domain.wording import lines, sentences, short, span
 
@@ -49,8 +49,9 @@ class Sight:
 def decide(state: Deployment, sight: Sight, now: datetime) -> list[Event]:
     """The facts to append now, in order; none before the chart is pushed and none after the end.
 
-    Progress is recorded when its words changed, at most once a second and target. A target is failed with reason
-    `timeout` when its time is over, unless a verdict is at hand. The last target's end ends the deployment.
+    Progress is recorded when its words, or what it carries, changed, at most once a second and target. A target is
+    failed with reason `timeout` when its time is over, unless a verdict is at hand. The last target's end ends the
+    deployment.
     """
     if state.pushed is None or state.requested is None or state.ended:
         return []
@@ -133,7 +134,16 @@ def _progressed(target: RolloutTarget, seen: Progressing) -> RolloutProgressed:
 
 def _has_news(state: Deployment, target: RolloutTarget, sight: Sight) -> bool:
     verdict = sight.verdicts.get(target.id)
-    return isinstance(verdict, Progressing) and verdict.message != state.progress.get(target.id)
+    if not isinstance(verdict, Progressing):
+        return False
+    return verdict.message != state.progress.get(target.id) or _carries_more(state, target, verdict.carried)
+
+
+def _carries_more(state: Deployment, target: RolloutTarget, carried: Carried | None) -> bool:
+    before = state.carried.get(target.id, ())
+    if carried is None or carried.label in (one.label for one in before[-1:]):
+        return False
+    return with_sight(before, carried) != before
 
 
 def _timed_out(state: Deployment, target: RolloutTarget, progressing: Progressing, sight: Sight) -> RolloutFailed:

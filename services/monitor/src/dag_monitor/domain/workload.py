@@ -28,9 +28,10 @@ from dag_monitor.domain.workload_identity import (
     origin,
     taken_over_by,
     telling,
+    told_as,
 )
 from dag_monitor.domain.workload_rollback import is_from_before, times_taken_back
-from dag_monitor.domain.workload_standing import READ, Standing
+from dag_monitor.domain.workload_standing import READ, UNSEEN, Standing
 
 __all__ = ["assess", "concerned"]
 
@@ -49,8 +50,9 @@ def assess(objects: Objects, expectation: Expectation) -> Verdict:
     ref = _ref(expectation.target)
     obj = objects.get(ref)
     if obj is None:
-        removed = " (or is gone: a finished job may remove itself)" if ref.kind == "Job" else ""
-        return Progressing(f"{ref} does not exist yet{removed}")
+        unseen = UNSEEN if ref.kind == "Job" else ""
+        gone = any(origin(told_as(one.label), expectation) is Origin.OURS for one in expectation.carried)
+        return Progressing(f"{ref} {'had our chart, and is gone' if gone else 'does not exist yet'}{unseen}")
     labels = telling(obj, expectation)
     evidence = Evidence(object=str(ref), revision=told(labels.values[0]) if labels.values else "", reason=labels.key)
     if fields.text(obj, "metadata", "deletionTimestamp"):

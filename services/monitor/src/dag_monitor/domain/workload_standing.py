@@ -92,7 +92,7 @@ def _not_updated(obj: Object, wanted: int) -> str:
     updated = _count(obj, "updatedReplicas")
     if _by_hand(obj):
         return _delete_by_hand(updated, wanted) if updated < wanted else ""
-    if 0 < wanted <= partition:
+    if 0 < wanted <= partition and not _same_revision(obj):
         return f"its partition {partition} keeps all {wanted} replicas at the old revision"
     done = updated >= wanted - partition if partition else _same_revision(obj)
     return "" if done else f"{updated} of {wanted - partition} replicas have been updated"
@@ -148,6 +148,9 @@ def _by_hand(obj: Object) -> bool:
 def _delete_by_hand(updated: int, wanted: int) -> str:
     return f"{updated} of {wanted} pods are updated; its strategy is OnDelete, so somebody has to delete the others"
 
+
+UNSEEN: Final = " (a finished job may remove itself, and then nothing tells whether it completed: raise its ttl)"
+"""What is to be said of a Job that is not there, after whatever it is that it is not there."""
 
 READ: Final[dict[str, Callable[[Object], Standing]]] = {
     "Deployment": deployment,
