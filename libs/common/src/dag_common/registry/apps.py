@@ -28,7 +28,7 @@ class Target(Entry, frozen=True, kw_only=True):
     """One thing to watch after the push. `none` watches nothing; every other kind names its object.
 
     `timeout` counts from the push; `fail_after` is how many failed attempts of our chart make a verdict
-    (0 waits for the timeout).
+    (0 waits for the timeout). A Deployment past its progress deadline tries no more: any number above 0 is 1 there.
     """
 
     kind: Literal["flux", "argocd", "helm", "workload", "none"]

@@ -90,7 +90,10 @@ def _standing(obj: Object, expected: Expectation, evidence: Evidence) -> Verdict
 
 
 def _counts(standing: Standing, expected: Expectation) -> bool:
-    """A deadline's condition may be left from an earlier spec, and `failAfter: 0` gives the pods until the timeout."""
+    """A deadline's condition may be left from an earlier spec, and `failAfter: 0` gives the pods until the timeout.
+
+    Any other number is one here: the attempt does not end, so there is never a second to count.
+    """
     if standing.final:
         return True
     since = expected.content_since
