@@ -81,6 +81,18 @@ async def test_the_commands_that_up_prints_work_as_they_are_printed(tmp_path: Pa
     assert left_running(tmp_path) == []
 
 
+async def test_a_second_sandbox_in_a_directory_changes_nothing_of_the_first(tmp_path: Path) -> None:
+    registry = tmp_path / "data/registry/sandbox.yaml"
+    async with sandbox("up", directory=tmp_path) as first:
+        await _read_until(first, b"Everything runs")
+        written = registry.read_bytes()
+        async with sandbox("up", directory=tmp_path) as second:
+            out, _ = await asyncio.wait_for(second.communicate(), 60)
+        assert registry.read_bytes() == written
+    assert second.returncode == 1
+    assert b"Another DAG runs on" in out
+
+
 async def _read_until(process: asyncio.subprocess.Process, words: bytes) -> bytes:
     assert process.stdout is not None
     said = b""

@@ -20,6 +20,7 @@ from dag_sandbox.curls import commands
 from dag_sandbox.demo import BROKEN, Demo, flags
 from dag_sandbox.stage import Stage
 from dag_sandbox.world import Ground, free_port, world
+from dag_standalone.embedded import embedded_postgres, sole_use
 from dag_standalone.standalone import standalone
 
 STOPPED = 130
@@ -99,15 +100,23 @@ async def _up(stage: Stage, directory: Path, log: Path) -> None:
 async def _start(
     stack: AsyncExitStack, stage: Stage, directory: Path, ground: Ground, environ: Mapping[str, str]
 ) -> tuple[str, Addresses]:
-    registry = directory / "registry"
+    registry, database = directory / "registry", await _database(stack, directory, environ)
     with stage.step("The outside world starts"):
         addresses = await stack.enter_async_context(world(directory, registry, ground))
         _introduce(stage, addresses)
     with stage.step("DAG starts: all of it in one process, with a Postgres of its own"):
-        places = {"DAG_DATA_DIR": str(directory), "DAG_REGISTRY": str(registry)}
+        places = {"DAG_DATA_DIR": str(directory), "DAG_REGISTRY": str(registry), "DAG_DATABASE_URL": database}
         server = await stack.enter_async_context(standalone({**environ, **places}))
         stage.facts([("API", server)])
     return server, addresses
+
+
+async def _database(stack: AsyncExitStack, directory: Path, environ: Mapping[str, str]) -> str:
+    """The log's URL. The directory is ours alone from here on: a second sandbox must not write what the first reads."""
+    if url := environ.get("DAG_DATABASE_URL"):
+        stack.enter_context(sole_use(directory))
+        return url
+    return await stack.enter_async_context(embedded_postgres(directory))
 
 
 def _introduce(stage: Stage, addresses: Addresses) -> None:

@@ -31,7 +31,7 @@ async def embedded_postgres(directory: Path) -> AsyncIterator[str]:
     is the data. Raises `Conflict` if another process uses the directory, `Unavailable` if the server cannot run.
     """
     directory = _make(directory)
-    with _sole_user(directory):
+    with sole_use(directory):
         server = _Server(directory / "postgres", own_account(directory))
         await server.initialise()
         await server.start()
@@ -52,8 +52,11 @@ def _make(directory: Path) -> Path:
 
 
 @contextmanager
-def _sole_user(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock; the kernel lets go of it however the process ends."""
+def sole_use(directory: Path) -> Iterator[None]:
+    """Hold the data directory's lock; the kernel lets go of it however the process ends.
+
+    Raises `Conflict` if somebody holds it, this process included, and `Unavailable` if it is not ours to lock.
+    """
     try:
         handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
