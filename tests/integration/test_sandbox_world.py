@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from dag_common.errors import Unavailable
+from dag_common.iac.access import commit_url
 from dag_common.registry.file import RegistryFile
 from dag_common.registry.registry import find_environment
 from dag_sandbox.addresses import Addresses, ask_addresses, mint_job
@@ -49,6 +50,24 @@ async def test_a_job_minted_at_the_front_door_is_proven_by_the_job_api(tmp_path:
             answer = await http.get(f"{addresses.gitlab}/api/v4/job", headers={"JOB-TOKEN": job.token})
     assert str(answer.json()["id"]) == job.job_id
     assert answer.json()["web_url"].startswith(addresses.repo_url)
+
+
+async def test_the_links_to_a_commit_and_a_job_lead_to_pages_without_credentials(tmp_path: Path) -> None:
+    async with world(tmp_path, tmp_path / "registry", Ground()) as addresses:
+        shown = await show_last_commit(addresses.iac_url_to_clone, tmp_path / "iac")
+        commit = commit_url(addresses.iac_url, shown.split()[1])
+        job = await mint_job(addresses.gitlab)
+        async with httpx.AsyncClient() as http:
+            pages = [await http.get(url) for url in (commit, f"{addresses.gitlab}/")]
+            pages.append(await http.get(f"{addresses.repo_url}/-/jobs/{job.job_id}"))
+            missing = await http.get(commit_url(addresses.iac_url, "0" * 40))
+    assert [page.status_code for page in pages] == [200, 200, 200]
+    assert "Begin" in pages[0].text
+    assert "A README.md" in pages[0].text
+    assert f"/-/jobs/{job.job_id}" in pages[1].text
+    assert job.sha in pages[2].text
+    assert job.token not in pages[2].text
+    assert missing.status_code == 404
 
 
 async def test_the_iac_repository_outlives_the_sandbox(tmp_path: Path) -> None:

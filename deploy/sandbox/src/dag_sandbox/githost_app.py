@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from dag_common.errors import Invalid
 from dag_sandbox.githost_backend import Backend
 from dag_sandbox.githost_faults import Faults
+from dag_sandbox.githost_page import commit_page, is_page
 from dag_sandbox.githost_repository import HostedRepository, create
 
 _STALLING = 1 << 12
@@ -23,7 +24,10 @@ _STALLING = 1 << 12
 
 
 class GitHostApp:
-    """ASGI: `/<name>.git/…` is git, `/_faults` is the faults (GET, PATCH), PUT `/_repositories/<name>` makes one."""
+    """ASGI: `/<name>.git/…` is git, `/_faults` is the faults (GET, PATCH), PUT `/_repositories/<name>` makes one.
+
+    `/<name>/commit/<id>` is a page for people on this machine.
+    """
 
     def __init__(self, root: Path, faults: Faults, *, user: str, password: str) -> None:
         self._root = root
@@ -43,6 +47,9 @@ class GitHostApp:
             await (await self._control(request))(scope, receive, send)
         elif request.url.path.startswith("/_repositories/") and request.method == "PUT":
             await self._create(request)(scope, receive, send)
+        elif is_page(request):
+            page = await asyncio.to_thread(commit_page, self._root, request.url.path)
+            await page(scope, receive, send)
         else:
             await self._git(request, send)
 

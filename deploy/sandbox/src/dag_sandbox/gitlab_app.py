@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from dag_common.errors import NotFound
 from dag_sandbox.gitlab_faults import Fault
 from dag_sandbox.gitlab_jobs import JobWish, describe
+from dag_sandbox.gitlab_pages import front_page, job_page
 
 if TYPE_CHECKING:
     from dag_sandbox.gitlab import GitLabDouble
@@ -36,6 +37,8 @@ def app(double: GitLabDouble) -> Starlette:
             Route(f"{base}/.well-known/openid-configuration", views.discovery),
             Route(f"{base}/oauth/discovery/keys", views.keys),
             Route(f"{base}/-/jwks", views.keys),
+            Route(f"{base}/", views.front_page),
+            Route(f"{base}/{{project:path}}/-/jobs/{{job_id:int}}", views.job_page),
             Route("/_jobs", views.create_job, methods=["POST"]),
             Route("/_jobs/{job_id:int}/status", views.set_status, methods=["POST"]),
             Route("/_jobs/{job_id:int}/id_token", views.id_token, methods=["POST"]),
@@ -72,6 +75,15 @@ class _Views:
         if (fault := await self._double.faults.answer()) is not None:
             return fault
         return JSONResponse(self._double.issuer.jwks(), headers={"cache-control": "max-age=86400, public"})
+
+    async def front_page(self, _request: Request) -> Response:
+        return HTMLResponse(front_page(self._double.jobs.all(), self._double.url))
+
+    async def job_page(self, request: Request) -> Response:
+        job = self._double.jobs.job(request.path_params["job_id"])
+        if job.project != request.path_params["project"]:
+            raise NotFound(f"no job {job.id} in this project")
+        return HTMLResponse(job_page(job))
 
     async def create_job(self, request: Request) -> Response:
         job = self._double.jobs.create(await _body(request, JobWish))

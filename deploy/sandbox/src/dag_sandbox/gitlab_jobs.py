@@ -107,6 +107,10 @@ class Jobs:
         except KeyError as exc:
             raise NotFound(f"no job {job_id}") from exc
 
+    def all(self) -> list[Job]:
+        """Every job, the oldest first."""
+        return list(self._jobs.values())
+
     def of_token(self, token: str) -> Job | None:
         """The job that may use this token now."""
         return next((job for job in self._jobs.values() if job.token == token and job.status in EXECUTING), None)
