@@ -234,3 +234,11 @@ async def set_aside(bus: AmqpBus | LocalBus, id_: str, reason: str) -> None:
 
 def gauge() -> float:
     return float(DEAD_LETTERS._value.get())
+
+
+async def test_a_broker_that_is_not_there_is_named_without_its_password() -> None:
+    code, out, err = await dag("amqp://dag:sesame@127.0.0.1:1/", "", "list")
+    assert (code, out) == (1, "")
+    assert err.strip() == (
+        "dead-letters: the message broker cannot be asked (AMQPConnectionError); 127.0.0.1:1: Connection refused"
+    )

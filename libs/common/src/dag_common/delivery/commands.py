@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeVar
+from urllib.parse import urlsplit
 
 import typer
 
-from dag_common.errors import DagError, Invalid
+from dag_common.errors import DagError, Invalid, Unavailable
 from dag_common.runtime.settings import settings_from, variable
 
 if TYPE_CHECKING:
@@ -25,12 +28,13 @@ Answer = TypeVar("Answer")
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
 
 dead_letters = typer.Typer(
-    help="""What no handler could take: look at it, and send it back once the cause is gone.
+    help="""Messages that failed for good: look at them, and send them back once the cause is gone.
 
     They lie on the broker that DAG_AMQP_URL names (with DAG_AMQP_NAMESPACE, if the services have one). Sending them \
 back is always safe: a message is a wake-up, and what was done already is skipped.
     """,
     no_args_is_help=True,
+    rich_help_panel="For operators",
 )
 
 
@@ -95,14 +99,36 @@ def _asked(ask: Callable[[DeadLetters], Awaitable[Answer]]) -> Answer:
 
 
 async def _ask(ask: Callable[[DeadLetters], Awaitable[Answer]]) -> Answer:
-    async with _broker(settings_from(Settings, os.environ)) as bus:
-        return await ask(bus)
+    settings = settings_from(Settings, os.environ)
+    async with _broker(settings) as bus:
+        try:
+            return await ask(bus)
+        except Unavailable as exc:
+            raise Unavailable(f"{exc.message}; {_place(settings.amqp_url)}: {_cause(exc)}") from exc
+
+
+def _place(url: str) -> str:
+    """Host and port of the broker, without user and password."""
+    address = urlsplit(url)
+    return f"{address.hostname}:{address.port or (5671 if address.scheme == 'amqps' else 5672)}"
+
+
+def _cause(exc: BaseException) -> str:
+    """The system's own word for it, such as "Connection refused", if it is in the chain of causes."""
+    chain: BaseException | None = exc
+    while chain is not None:
+        number = chain.errno if isinstance(chain, OSError) else next(iter(chain.args), None)
+        if isinstance(number, int) and number in errno.errorcode:
+            return os.strerror(number)
+        chain = chain.__cause__ or chain.__context__
+    return type(exc.__cause__ or exc).__name__
 
 
 @asynccontextmanager
 async def _broker(settings: Settings) -> AsyncIterator[DeadLetters]:
     from dag_common.bus.amqp import AmqpBus  # noqa: PLC0415 - `dag deploy` must not load the bus
 
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # it reports what it also raises
     bus = AmqpBus(settings.amqp_url, namespace=settings.amqp_namespace)
     try:
         yield bus
