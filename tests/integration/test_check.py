@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from check_world import FLUX_ROW, NOBODY, TARGET, WRONG, Outside, granted, https
 from dag_common.registry.file import read_registry
 from dag_sandbox.cluster.access import Asked
 from dag_sandbox.cluster.faults import Fault
+from dag_standalone.check import check_registry
 from dag_standalone.check_cluster import check_cluster
 from dag_standalone.check_git import PUSHABLE
 
@@ -158,6 +162,24 @@ async def test_a_problem_in_the_registry_is_a_row_with_its_place(outside: Outsid
     row = next(row for row in rows.values() if not row.fine)
     assert row.question.startswith("dag.yaml:")
     assert "providers.odd" in row.told
+
+
+@pytest.mark.parametrize("name", ["empty.yaml", "."])
+async def test_an_empty_registry_says_where_to_begin(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty.yaml").write_text("\n")
+    (finding,) = await check_registry(tmp_path / name, 1)
+    assert finding.remedy == "copy deploy/examples/dag.yaml and fill it in"
+
+
+async def test_up_without_a_registry_says_where_to_begin(tmp_path: Path) -> None:
+    dag = Path(sys.executable).with_name("dag")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DAG_")}
+    process = await asyncio.create_subprocess_exec(dag, "up", cwd=tmp_path, env=kept, stderr=asyncio.subprocess.PIPE)
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert said.decode().strip() == (
+        "There is no dag.yaml here: copy deploy/examples/dag.yaml, name one with --registry, or try dag sandbox"
+    )
 
 
 async def test_the_exit_code_says_whether_all_is_fine(outside: Outside) -> None:

@@ -41,11 +41,17 @@ async def check_registry(path: Path, seconds: float) -> list[Finding]:
     try:
         registry = await asyncio.to_thread(read_registry, path)
     except DagError as exc:
-        return [Finding("registry", str(path), exc.message, "correct the file")]
+        return [Finding("registry", str(path), exc.message, _remedy(path))]
     round_ = _Round(registry, seconds)
     with patience(seconds):
         rows = await asyncio.gather(*(_of_entry(*each) for each in round_.entries()))
     return [*_reading(path, registry), *(row for part in rows for row in part), *check_fits(registry, round_.world)]
+
+
+def _remedy(path: Path) -> str:
+    files = path.glob("*.y*ml") if path.is_dir() else [path]
+    written = any(file.is_file() and file.read_bytes().strip() for file in files)
+    return "correct the file" if written else "copy deploy/examples/dag.yaml and fill it in"
 
 
 def _reading(path: Path, registry: Registry) -> Iterator[Finding]:

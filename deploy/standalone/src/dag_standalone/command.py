@@ -15,6 +15,9 @@ RegistryPath = Annotated[
 ]
 
 
+START = "copy deploy/examples/dag.yaml and fill it in"
+
+
 def up(
     registry: RegistryPath = Path("dag.yaml"),
     data_dir: Annotated[Path, typer.Option(envvar="DAG_DATA_DIR", help="Where everything is kept.")] = Path(".dag"),
@@ -25,6 +28,10 @@ def up(
     Gateway, pusher and monitor in one process. Without DAG_DATABASE_URL it brings a Postgres of its own, without \
 DAG_AMQP_URL it needs no broker. The services' other settings are the same as in processes of their own.
     """
+    from dag_client.errors import Misused  # noqa: PLC0415 - `dag deploy` must not load the services
+
+    if not registry.exists():
+        raise Misused(_missing(registry))
     given = {"DAG_REGISTRY": str(registry), "DAG_DATA_DIR": str(data_dir), "DAG_HTTP_PORT": str(port)}
     raise typer.Exit(_run({**os.environ, **given}))
 
@@ -46,7 +53,7 @@ be warnings), 1 something is, 2 the call is wrong.
     from dag_standalone.check_table import show  # noqa: PLC0415 - as above
 
     if not registry.exists():
-        raise Misused(f"--registry {registry}: there is no such file or directory")
+        raise Misused(f"--registry {registry}: there is no such file or directory; {START}")
     configure_logs("check", level="error")
     findings = asyncio.run(check_registry(registry, seconds))
     show(findings, as_json=as_json)
@@ -66,6 +73,8 @@ def rbac(
     ] = None,
 ) -> None:
     """Print the RBAC manifests with the least rights that DAG needs in a cluster, for `kubectl apply -f -`.
+
+      [bold]dag rbac production --registry dag.yaml | kubectl --context production apply -f -[/]
 
     A ServiceAccount, and in each namespace a Role with its RoleBinding; no ClusterRole. What the registry forbids by \
 `kick: false` and `logs: false` is not asked for.
@@ -89,15 +98,27 @@ def rbac(
     typer.echo(text, nl=False)
 
 
+def _missing(registry: Path) -> str:
+    what = "There is no dag.yaml here" if registry == Path("dag.yaml") else f"There is no {registry}"
+    return f"{what}: copy deploy/examples/dag.yaml, name one with --registry, or try dag sandbox"
+
+
 def _run(environ: Mapping[str, str]) -> int:
-    from dag_common.runtime.lifecycle import run  # noqa: PLC0415 - `dag deploy` must not load the services
+    from dag_client.errors import ClientError, Misused  # noqa: PLC0415 - `dag deploy` must not load the services
+    from dag_common.errors import Conflict, Invalid  # noqa: PLC0415 - as above
+    from dag_common.runtime.lifecycle import run  # noqa: PLC0415 - as above
     from dag_common.runtime.logs import configure_logs  # noqa: PLC0415 - as above
     from dag_standalone.standalone import standalone  # noqa: PLC0415 - as above
 
     async def until(stop: asyncio.Event) -> None:
-        async with standalone(environ) as address:
-            typer.echo(f"DAG answers at {address}")
-            await stop.wait()
+        try:
+            async with standalone(environ) as address:
+                typer.echo(f"DAG answers at {address}")
+                await stop.wait()
+        except Invalid as exc:
+            raise Misused(exc.message) from exc
+        except Conflict as exc:
+            raise ClientError(exc.message) from exc
 
     configure_logs("standalone", level=environ.get("DAG_LOG_LEVEL") or "info")
     return run(until)
