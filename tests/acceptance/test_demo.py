@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+DAG = Path(sys.executable).with_name("dag")
 
 
 @contextlib.asynccontextmanager
@@ -64,20 +65,40 @@ async def test_the_demo_stops_when_told_to_and_leaves_nothing(tmp_path: Path) ->
 
 async def test_the_commands_that_up_prints_work_as_they_are_printed(tmp_path: Path) -> None:
     async with sandbox("up", directory=tmp_path) as process:
-        printed = await _read_until(process, b"no-such-tag")
-        script = tmp_path / "commands.sh"
-        script.write_bytes(printed[printed.index(b"# Be a CI job") :].replace(b"/tmp/", f"{tmp_path}/".encode()))
-        trying = await asyncio.create_subprocess_exec(
-            "bash", str(script), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        printed = await _read_until(process, b"dag sandbox tour")
+        quick = printed.decode().partition("eval")
+        lines = f"{quick[1]}{quick[2]}".strip().splitlines()
+        assert len(lines) <= 12
+        assert max(map(len, lines)) <= 100
+        begun, _ = await typed("\n".join(lines[:3]), tmp_path)
+        assert begun.count("Deployment successful") == 1, begun
+        said, code = await typed(
+            f"set -o pipefail; {DAG} sandbox tour > {tmp_path}/tour && . {tmp_path}/tour", tmp_path
         )
-        out, _ = await asyncio.wait_for(trying.communicate(), 90)
-        said = out.decode()
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), 30) == 0
-    assert trying.returncode == 1, said  # the last command is the deployment that fails
+    assert code == 1, said  # the last command is the deployment that fails
     assert said.count('"status":"deployed"') >= 2
     for words in ('"greeting":"Hello from DAG"', "hello/templates/deployment.yaml", "Deployment-Id:", "no-such-tag"):
         assert words in said
+    assert left_running(tmp_path) == []
+
+
+async def typed(script: str, directory: Path) -> tuple[str, int]:
+    """What a shell says to a script, and its exit code."""
+    environ = {**os.environ, "DAG_DATA_DIR": str(directory / "data"), "TMPDIR": str(directory)}
+    trying = await asyncio.create_subprocess_exec(
+        *("bash", "-c", script), cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await asyncio.wait_for(trying.communicate(), 90)
+    return out.decode(), trying.returncode or 0
+
+
+async def test_a_closed_standard_output_ends_the_sandbox_quietly(tmp_path: Path) -> None:
+    script = f"{DAG} sandbox 2>&1 | head -1; exit ${{PIPESTATUS[0]}}"
+    said, code = await typed(script, tmp_path)
+    assert code == 141
+    assert said.strip() == ""  # its first line is empty
     assert left_running(tmp_path) == []
 
 

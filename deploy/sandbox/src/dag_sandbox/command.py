@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +42,7 @@ def demo(
 @app.command()
 def up() -> None:
     """Run DAG and a sandbox until Ctrl-C, and print commands to try."""
-    _run(lambda stop: show.up(Stage(), stop, Path(os.environ.get("DAG_DATA_DIR") or ".dag").absolute()))
+    _run(lambda stop: show.up(Stage(), stop, show.data_directory()))
 
 
 @app.command("world")

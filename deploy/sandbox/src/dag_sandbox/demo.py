@@ -54,7 +54,7 @@ class Demo:
                 await self._deploy(gateway, GOOD, (), expected="deployed")
             with self._stage.step("What DAG committed to the IaC repository"):
                 await self._show_commit()
-            with self._stage.step("What is deployed now, read back through the API"):
+            with self._stage.step("What was committed last for staging, read back through the API"):
                 await self._read_back(gateway)
             with self._stage.step("A deployment that fails: its image does not exist"):
                 self._stage.say(

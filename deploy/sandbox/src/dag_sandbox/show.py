@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, redirect_stderr
+from contextlib import AsyncExitStack, contextmanager, redirect_stderr, suppress
 from pathlib import Path
 
 from dag_client.errors import ClientError
@@ -16,15 +16,19 @@ from dag_common.errors import DagError
 from dag_common.runtime.logs import configure_logs
 from dag_sandbox.addresses import Addresses, ask_addresses
 from dag_sandbox.chart import example_chart
-from dag_sandbox.curls import commands
+from dag_sandbox.curls import quick_start, tour
 from dag_sandbox.demo import BROKEN, Demo, flags
-from dag_sandbox.stage import Stage
+from dag_sandbox.running import Running, announced
+from dag_sandbox.stage import Stage, Unheard
 from dag_sandbox.world import Ground, free_port, world
 from dag_standalone.embedded import embedded_postgres, sole_use
 from dag_standalone.standalone import standalone
 
 STOPPED = 130
 """The exit code after Ctrl-C."""
+
+UNHEARD = 141
+"""The exit code when standard output was closed: what a shell says of a process that SIGPIPE ended."""
 
 API_PORT = 8080
 SANDBOX_PORT = 8090
@@ -37,7 +41,6 @@ PROMISE = (
 
 async def demo(stage: Stage, stop: asyncio.Event) -> int:
     """The whole story on parts of its own; leaves nothing behind unless it failed. The exit code."""
-    stage.title(HEADLINE, PROMISE)
     directory = Path(tempfile.mkdtemp(prefix="dag-demo-"))
     log = directory / "dag.log"
     with _logs_to(log):
@@ -57,15 +60,18 @@ async def demo_against(stage: Stage, stop: asyncio.Event, server: str, front: st
 
 async def up(stage: Stage, stop: asyncio.Event, directory: Path) -> int:
     """Run everything on `directory` and print what to try; ends when told to stop. The exit code."""
-    stage.title("DAG and a sandbox on this machine", "Ctrl-C stops them; what they keep stays in " + str(directory))
     log = directory / "dag.log"
     await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     with _logs_to(log):
         code = await _until(stop, stage, lambda: _up(stage, directory, log))
+    if code == STOPPED:
+        with suppress(Unheard):
+            stage.say(f"Stopped. To begin anew: rm -rf {_shown(directory)}")
     return 0 if code == STOPPED else code
 
 
 async def _demo(stage: Stage, directory: Path) -> None:
+    stage.title(HEADLINE, PROMISE)
     async with AsyncExitStack() as stack:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("DAG_")}
         started = await _start(stack, stage, directory, Ground(), {**plain, "DAG_HTTP_PORT": str(free_port())})
@@ -86,14 +92,14 @@ async def _demo_against(stage: Stage, server: str, front: str) -> None:
 
 
 async def _up(stage: Stage, directory: Path, log: Path) -> None:
+    stage.title("DAG and a sandbox on this machine", "Ctrl-C stops them; what they keep stays in " + str(directory))
     async with AsyncExitStack() as stack:
         environ = {"DAG_HTTP_PORT": str(free_port(prefer=API_PORT)), **os.environ}
         ground = Ground(port=SANDBOX_PORT if free_port(prefer=SANDBOX_PORT, count=4) == SANDBOX_PORT else 0)
         server, addresses = await _start(stack, stage, directory, ground, environ)
-        stage.end(f"Everything runs. The services' log: {log}")
-        stage.end("To try it, type in another shell (bash), here:")
-        stage.end("")
-        stage.plain(commands(server, addresses, _shown(example_chart().parent), _dag(), flags(BROKEN)))
+        stack.enter_context(announced(directory, Running(server=server, addresses=addresses)))
+        stage.end(f"Everything runs. The services' log: {_shown(log)}. Type in another shell (bash or zsh), here:")
+        stage.plain(quick_start(_shown(example_chart().parent), _dag()))
         await asyncio.Event().wait()
 
 
@@ -130,18 +136,21 @@ def _introduce(stage: Stage, addresses: Addresses) -> None:
 
 
 async def _until(stop: asyncio.Event, stage: Stage, story: Callable[[], Awaitable[None]]) -> int:
-    """Tell a story to its end or until `stop`. Exit code: 0, 1 when it went wrong, 130 when stopped."""
+    """Tell a story to its end or until `stop`. Exit code: 0, or 1 when it went wrong, `STOPPED`, `UNHEARD`."""
     telling = asyncio.ensure_future(story())
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({telling, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if not telling.done():
-        stage.end("Stopping ...")
         telling.cancel()
+        with suppress(Unheard):
+            stage.end("Stopping ...")
     try:
         await telling
     except asyncio.CancelledError:
         return STOPPED
+    except Unheard:
+        return UNHEARD
     except (DagError, ClientError, OSError) as error:
         stage.end(f"It did not work: {error}")
         return 1
@@ -154,6 +163,16 @@ def _logs_to(path: Path) -> Iterator[None]:
     with path.open("a", encoding="utf-8") as file, redirect_stderr(file):
         configure_logs("standalone", level=os.environ.get("DAG_LOG_LEVEL") or "info")
         yield
+
+
+def data_directory() -> Path:
+    """Where a sandbox keeps everything: DAG_DATA_DIR, else .dag here."""
+    return Path(os.environ.get("DAG_DATA_DIR") or ".dag").absolute()
+
+
+def whole_tour(addresses: Addresses) -> str:
+    """The long list of what to try, as a script for bash."""
+    return tour(addresses, _shown(example_chart().parent), _dag(), flags(BROKEN))
 
 
 def _dag() -> str:

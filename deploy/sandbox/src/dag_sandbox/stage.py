@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,11 +19,23 @@ STATUS_COLUMN = 24
 COLOURS = {"deployed": "green", "failed": "red"}
 
 
+class Unheard(Exception):
+    """Whoever read standard output closed it: end quietly."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the interpreter from within a task."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Unheard
+
+
 class Stage:
     """Writes to one console. `step` numbers and times what happens inside it."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or _Console(highlight=False)
         self._steps = 0
         self._began = monotonic()
         self._last_message = ""
