@@ -38,7 +38,7 @@ sandbox.symptom, what the new pods suffer from when it goes wrong, is one of
 {_listed(SYMPTOM_MEANINGS)}
 """
 
-sandbox = typer.Typer(invoke_without_command=True, help=_HELP, rich_help_panel="For operators")
+sandbox = typer.Typer(invoke_without_command=True, help=_HELP)
 
 
 @sandbox.callback()

@@ -34,7 +34,6 @@ dead_letters = typer.Typer(
 back is always safe: a message is a wake-up, and what was done already is skipped.
     """,
     no_args_is_help=True,
-    rich_help_panel="For operators",
 )
 
 
