@@ -86,6 +86,13 @@ async def test_a_refusal_is_told_from_coming_too_late(status: int, code: int) ->
     assert f"Cancel failed ({status}): because of [token]" in ran.err
 
 
+async def test_a_token_with_a_line_break_in_it_is_refused_and_not_shown() -> None:
+    stub = Stub([(200, CANCELLED)])
+    ran = await cancel(stub, environ={"DAG_OPERATOR_TOKEN": f"{TOKEN}\nmore"})
+    assert (ran.code, stub.sent) == (2, [])
+    assert "DAG_OPERATOR_TOKEN" in ran.err
+
+
 async def test_an_outcome_that_is_open_names_the_command_that_tells_it() -> None:
     ran = await cancel(Stub([(202, {"deploymentId": ID, "status": "pushing", "message": "It is recorded"})]))
     assert ran.code == 4

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import httpx
 import pytest
 
-from dag_client.call import Given, complete, complete_for, server_address
+from dag_client.answers import why
+from dag_client.call import Given, Proof, complete, complete_for, server_address
 from dag_client.ci import detect
 from dag_client.errors import Misused
 from dag_client.id_tokens import IdTokens
@@ -80,6 +84,47 @@ def test_a_tag_is_the_version_before_the_commit() -> None:
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(Misused, match="DAG_SERVER_URL"):
         server_address(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["me:hunter2@dag", "ftp://me:hunter2@dag", "https://me:hunter2@dag", "http://[hunter2@"]
+)
+def test_a_password_in_an_address_is_not_shown(address: str) -> None:
+    with pytest.raises(Misused, match="DAG_SERVER_URL") as refused:
+        server_address(address)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "{}\r\n"])
+def test_what_stands_around_a_token_is_not_sent(around: str) -> None:
+    token = around.format("planted")
+    asking = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://ask", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": token}
+    asked = complete(Given(server="http://dag"), GITHUB | asking).id_tokens
+    assert complete(Given(server="http://dag", job_token=token), GITLAB).job_token == "planted"
+    assert complete(Given(server="http://dag"), {**GITLAB, "CI_JOB_TOKEN": token}).job_token == "planted"
+    assert Proof.of_operator(token).headers == {"Authorization": "Bearer planted"}
+    assert asked is not None
+    assert asked.bearer == "planted"
+
+
+@pytest.mark.parametrize("token", ["plan\nted", "plan\x00ted", "plantéd"])
+def test_a_token_that_cannot_be_sent_is_named_and_not_shown(token: str) -> None:
+    asking = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://ask", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": token}
+    given = Given(server="http://dag")
+    for name, send in {
+        "DAG_OPERATOR_TOKEN": lambda: Proof.of_operator(token),
+        "DAG_JOB_TOKEN": lambda: complete(replace(given, job_token=token), GITLAB),
+        "gitlab job": lambda: complete(given, {**GITLAB, "CI_JOB_TOKEN": token}),
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": lambda: complete(given, GITHUB | asking),
+    }.items():
+        with pytest.raises(Misused, match=name) as refused:
+            send()
+        assert "plan" not in str(refused.value)
+
+
+def test_an_http_library_that_quotes_a_header_is_not_quoted() -> None:
+    assert "planted" not in why(httpx.LocalProtocolError("Illegal header value b'Bearer planted\n'"))
+    assert why(httpx.ReadTimeout("")) == "ReadTimeout"
 
 
 def test_no_token_shows_in_a_repr() -> None:

@@ -39,7 +39,12 @@ def wait_after(problem: Refusal | Unreachable, attempt: int) -> float | None:
 
 
 def why(error: Exception) -> str:
-    """An error in words, even if it has none of its own."""
+    """An error in words, even if it has none of its own.
+
+    What h11 says of a request that it cannot write quotes the header, which may hold a token; it is not repeated.
+    """
+    if isinstance(error, httpx.LocalProtocolError):
+        return "the request cannot be written as HTTP"
     return str(error) or type(error).__name__
 
 

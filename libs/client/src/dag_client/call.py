@@ -12,6 +12,7 @@ import httpx
 from dag_client.ci import Job, detect, with_id_token
 from dag_client.errors import Misused
 from dag_client.id_tokens import IdTokens
+from dag_client.tokens import sendable
 
 DEFAULT_TIMEOUT_SECONDS = 300
 
@@ -50,8 +51,9 @@ class Proof:
 
     @classmethod
     def of_operator(cls, token: str) -> Proof:
-        """Whoever holds an operator's token."""
-        return cls(token, headers={"Authorization": f"Bearer {token}"})
+        """Whoever holds an operator's token. Raises `Misused` for one that cannot be sent."""
+        sent = sendable(token, "--operator-token (DAG_OPERATOR_TOKEN)")
+        return cls(sent, headers={"Authorization": f"Bearer {sent}"})
 
     @classmethod
     def of_nobody(cls) -> Proof:
@@ -98,16 +100,23 @@ def complete_for(job: Job, given: Given) -> Call:
         server=server_address(given.server) if given.server else "",
         repo=given.repo or job.repo,
         job_id=given.job_id or job.id,
-        job_token=given.job_token or job.token,
+        job_token=_job_token(given, job),
         environment=given.environment,
         timeout=given.timeout,
     )
     if not call.job_token and job.asks_at:
-        call = replace(call, id_tokens=IdTokens(job.asks_at, job.asks_with, given.audience or call.server))
+        right = sendable(job.asks_with, "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+        call = replace(call, id_tokens=IdTokens(job.asks_at, right, given.audience or call.server))
     missing = [f"{flag} ({name})" for flag, name, value in _needed(call) if not value.strip()]
     if missing:
         raise Misused(f"Missing: {', '.join(missing)}.{_advice(job, call)}")
     return call
+
+
+def _job_token(given: Given, job: Job) -> str:
+    if given.job_token.strip():
+        return sendable(given.job_token, "--job-token (DAG_JOB_TOKEN)")
+    return sendable(job.token, f"The token that the {job.system} job has")
 
 
 def _advice(job: Job, call: Call) -> str:
@@ -128,10 +137,18 @@ def _needed(call: Call) -> tuple[tuple[str, str, str], ...]:
 
 
 def server_address(text: str) -> str:
-    """The gateway's base URL without a trailing slash; raises `Misused` if it is none."""
-    parts = urlsplit(text.strip())
+    """The gateway's base URL without a trailing slash; raises `Misused` if it is none, and never quotes a password."""
+    try:
+        parts = urlsplit(text.strip())
+    except ValueError as error:
+        raise _no_address(text) from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Misused(f"--server (DAG_SERVER_URL) must be an http:// or https:// address, not {text!r}.")
+        raise _no_address(text)
     if parts.username or parts.password:
         raise Misused("--server (DAG_SERVER_URL) must not carry a user or password; DAG needs only the job's token.")
     return text.strip().rstrip("/")
+
+
+def _no_address(text: str) -> Misused:
+    given = "" if "@" in text else f", not {text!r}"
+    return Misused(f"--server (DAG_SERVER_URL) must be an http:// or https:// address{given}.")
