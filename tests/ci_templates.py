@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,20 @@ def gitlab_job(**inputs: Any) -> dict[str, Any]:
     text = GITLAB.read_text().split("\n---\n", 1)[1]
     job: dict[str, Any] = yaml.safe_load(re.sub(r"\$\[\[ inputs\.([a-z-]+) \]\]", _written(values), text))
     return job
+
+
+def gitlab_environ(variables: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """A job's variables beside the predefined ones, as a runner sets them: expanded where nothing forbids it.
+
+    `expand: false` leaves one as it is (GitLab, `doc/ci/yaml/_index.md`, `variables:expand`).
+    """
+
+    def expanded(said: Any) -> str:
+        if isinstance(said, dict):
+            return str(said["value"]) if not said.get("expand", True) else expanded(said["value"])
+        return re.sub(r"\$(\w+)|\$\{(\w+)\}", lambda found: given.get(found[1] or found[2], ""), said)
+
+    return {**{name: expanded(said) for name, said in variables.items()}, **given}
 
 
 def github_spec() -> dict[str, dict[str, Any]]:
