@@ -138,6 +138,12 @@ def test_values_yaml_is_made_where_there_was_none(chart: Path) -> None:
     assert yaml.safe_load(packed) == {"a": {"b": "c"}}
 
 
+@pytest.mark.parametrize("values", [b"# why\n\n# how\n", b"# why\n---\n# how", b"# why\nnull\n# how\r\n"])
+def test_comments_stay_where_there_is_nothing_but_comments(values: bytes) -> None:
+    packed = Overrides(strings=["a=b"]).apply(values)
+    assert [line for line in packed.splitlines() if line] == [b"# why", b"# how", b'a: "b"']
+
+
 def test_an_override_does_not_show_through_an_alias() -> None:
     packed = Overrides(strings=["second.x=2"]).apply(b"first: &a {x: '1'}\nsecond: *a\n")
     assert yaml.safe_load(packed) == {"first": {"x": "1"}, "second": {"x": "2"}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import io
 import json
 import re
@@ -16,6 +15,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
+from dag_client.aliases import key_of, own, written_out
 from dag_client.errors import Misused
 
 
@@ -33,14 +33,15 @@ class Overrides:
 
     def apply(self, values: bytes) -> bytes:
         """The text of values.yaml with the overrides in it; comments, order and untouched values stay as they are."""
-        document = _mapping(_load(values, "values.yaml"), "values.yaml")
+        loaded = _load(values, "values.yaml")
+        document = _mapping(loaded, "values.yaml")
         for path in self.values_files:
             _merge(document, _mapping(_load(_read(path, "--values-file"), str(path)), str(path)))
         for flag, options, parse in self._assignments():
             for option in options:
                 keys, text = _split(flag, option)
                 _assign(document, keys, parse(text, option), f"{flag} {option.partition('=')[0]}")
-        return _dump(document)
+        return (_comments(values) if loaded is None else b"") + _dump(document)
 
     def _assignments(self) -> tuple[tuple[str, Sequence[str], Callable[[str, str], Any]], ...]:
         return (
@@ -87,32 +88,24 @@ def _string(text: str) -> str:
 
 
 def _merge(into: CommentedMap, values: CommentedMap) -> None:
-    for key, value in values.items():
+    for name, value in values.items():
+        key = key_of(into, name)
         if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(_own(into, key), _mapping(value, str(key)))
+            _merge(own(into, key), _mapping(value, str(key)))
         else:
-            into[key] = value
+            into[key] = written_out(value)
 
 
 def _assign(into: CommentedMap, keys: Sequence[str], value: Any, what: str) -> None:
     *parents, last = keys
-    for key in parents:
+    for name in parents:
+        key = key_of(into, name)
         if into.get(key) is None:
             into[key] = CommentedMap()
         if not isinstance(into[key], dict):
             raise Misused(f"{what}: {key!r} holds a value of its own in values.yaml, there is nothing below it.")
-        into = _own(into, key)
-    into[last] = value
-
-
-def _own(parent: CommentedMap, key: Any) -> CommentedMap:
-    """The mapping below `key`, copied if it has an anchor: an override at one place must not show at its aliases."""
-    child: CommentedMap = parent[key]
-    if child.anchor.value is not None:
-        child = copy.copy(child)
-        child.yaml_set_anchor(None)
-        parent[key] = child
-    return child
+        into = own(into, key)
+    into[key_of(into, last)] = value
 
 
 def _mapping(value: Any, what: str) -> CommentedMap:
@@ -124,7 +117,9 @@ def _mapping(value: Any, what: str) -> CommentedMap:
 
 
 def _yaml() -> YAML:
+    """Braces stand around a mapping in a flow sequence, else an anchor before it would belong to its first key."""
     yaml = YAML(typ="rt")
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
     yaml.preserve_quotes = True
     yaml.width = 2**31
     return yaml
@@ -135,6 +130,14 @@ def _load(content: bytes, what: str) -> Any:
         return _yaml().load(content)
     except (YAMLError, UnicodeDecodeError) as error:
         raise Misused(f"{what} is not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise Misused(f"{what} is nested too deeply.") from error
+
+
+def _comments(values: bytes) -> bytes:
+    """The lines of values.yaml where nothing but comments is in it: no value holds them."""
+    lines = values.splitlines()
+    return b"".join(line + b"\n" for line in lines if not line.strip() or line.lstrip().startswith(b"#"))
 
 
 def _dump(document: CommentedMap) -> bytes:
