@@ -213,9 +213,6 @@ def guarded(command: typer.Typer, *, told: Callable[[ClientError], str] = str) -
     except ClientError as error:
         typer.echo(ci_log.inert(os.environ, told(error)), err=True)
         return error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("Stopped waiting; a deployment that was accepted goes on.", err=True)
-        return 130
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0

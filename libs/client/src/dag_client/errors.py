@@ -5,18 +5,17 @@ ClientError
 ├── Misused       2  a flag, a variable or a chart folder is wrong: the caller mends the call
 ├── NotAccepted   3  the gateway refused, or could not be reached
 ├── TimedOut      4  no end within --timeout; the deployment itself goes on
-└── Superseded    5  a newer deployment took over
+├── Superseded    5  a newer deployment took over
+└── Stopped     130  a signal ended the wait (128 and its number: 143 for SIGTERM)
 """
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 
 class ClientError(Exception):
     """The root; the text is one or a few sentences for the person who reads the CI log, never with a token in it."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class Failed(ClientError):
@@ -45,3 +44,11 @@ class Superseded(ClientError):
     """A newer deployment of the same environment took over: nothing to mend, the newer one's job tells the rest."""
 
     exit_code = 5
+
+
+class Stopped(ClientError):
+    """Somebody ended the wait: the deployment goes on, if it was accepted; the message says how to follow it."""
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal

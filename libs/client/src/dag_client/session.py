@@ -14,6 +14,7 @@ from dag_client.call import Call, Proof
 from dag_client.errors import ClientError, Failed, Superseded, TimedOut
 from dag_client.following import follow
 from dag_client.gateway import Gateway, Update
+from dag_client.stopping import stoppable
 from dag_client.views import View, printable
 
 GRACE_SECONDS = 30.0
@@ -65,7 +66,7 @@ async def cancel(server: str, deployment_id: str, proof: Proof) -> dict[str, Any
 async def submit(call: Call, version: str, chart: bytes) -> str:
     """Hand a chart over; the deployment's id."""
     async with connected(call.server, to_stderr) as gateway:
-        return await gateway.deploy(call, version, chart)
+        return await _accepted(gateway, call, version, chart)
 
 
 async def plan(call: Call, version: str, chart: bytes) -> dict[str, Any]:
@@ -77,7 +78,7 @@ async def plan(call: Call, version: str, chart: bytes) -> dict[str, Any]:
 async def deploy(call: Call, version: str, chart: bytes, view: View) -> dict[str, Any]:
     """Hand a chart over and follow it to its end: how it was deployed; raises `ClientError` if it was not."""
     async with connected(call.server, view.note) as gateway:
-        deployment_id = await gateway.deploy(call, version, chart)
+        deployment_id = await _accepted(gateway, call, version, chart)
         return await _watched(gateway, deployment_id, call.timeout, view, title=f"Deploying {version}")
 
 
@@ -87,17 +88,24 @@ async def watch(server: str, deployment_id: str, timeout: float, view: View) -> 
         await _watched(gateway, deployment_id, timeout, view, title="Watching")
 
 
+async def _accepted(gateway: Gateway, call: Call, version: str, chart: bytes) -> str:
+    with stoppable("Stopped before the gateway answered; the deployment may have been accepted nevertheless."):
+        return await gateway.deploy(call, version, chart)
+
+
 async def _watched(gateway: Gateway, deployment_id: str, seconds: float, view: View, *, title: str) -> dict[str, Any]:
     view.open(deployment_id, title)
     result: dict[str, Any] = {"deploymentId": deployment_id}
     try:
-        result |= await _end(gateway, deployment_id, seconds + GRACE_SECONDS, view)
+        with stoppable(f"Stopped waiting. The deployment goes on: dag watch {deployment_id}"):
+            result |= await _end(gateway, deployment_id, seconds + GRACE_SECONDS, view)
         _judge(result)
+        result["exitCode"] = 0
     except ClientError as error:
         result |= {"exitCode": error.exit_code, "message": str(error)}
         raise
     finally:
-        view.close({"status": "unknown", "exitCode": 0} | result)
+        view.close({"status": "unknown", "exitCode": Failed.exit_code} | result)
     return result
 
 
