@@ -47,6 +47,8 @@ class Stub:
     refusals: list[tuple[int, str]] = field(default_factory=list)
     connections: list[list[tuple[str, str]]] = field(default_factory=lambda: [HAPPY])
     failure: str = ""
+    refused_streams: list[int] = field(default_factory=list)
+    plan: dict[str, Any] = field(default_factory=lambda: PLAN)
     forms: list[dict[str, Any]] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     resumed_after: list[str] = field(default_factory=list)
@@ -69,7 +71,7 @@ class Stub:
         if self.refusals:
             status, body = self.refusals.pop(0)
             return Response(body, status, headers={"Retry-After": "0"})
-        return JSONResponse(PLAN if "dryRun" in self.forms[-1] else {"deploymentId": ID})
+        return JSONResponse(self.plan if "dryRun" in self.forms[-1] else {"deploymentId": ID})
 
     async def chart(self, request: Request) -> Response:
         self.bodies.append(await request.json())
@@ -86,6 +88,8 @@ class Stub:
     async def events(self, request: Request) -> Response:
         if request.path_params["id"] != ID:
             return Response("no such deployment", 404)
+        if self.refused_streams:
+            return Response("no stream here", self.refused_streams.pop(0))
         self.resumed_after.append(request.headers.get("last-event-id", ""))
         return StreamingResponse(self.stream(self.connections.pop(0)), media_type="text/event-stream")
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from client_world import HAPPY, ID, PLAN, TOKEN, Stub, run
+from client_world import HAPPY, ID, PLAN, TOKEN, Stub, job, run
 
 from dag_client import session
 from dag_client.errors import TimedOut
@@ -72,6 +72,19 @@ async def test_a_gateway_that_is_busy_is_asked_again(chart: Path) -> None:
     assert len(stub.forms) == 4
 
 
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_a_stream_that_the_gateway_cannot_give_now_is_asked_for_again(chart: Path, status: int) -> None:
+    ran = await run(Stub(refused_streams=[status]), "dag", "deploy", str(chart))
+    assert ran.code == 0, ran.err
+    assert f"answered {status}. Connecting again." in ran.out
+
+
+async def test_an_accepted_deployment_that_cannot_be_followed_is_not_one_that_was_refused(chart: Path) -> None:
+    ran = await run(Stub(refused_streams=[403]), "dag", "deploy", str(chart), "--json")
+    assert (ran.code, json.loads(ran.out.splitlines()[-1])["exitCode"]) == (4, 4)
+    assert f"Watch failed (403): no stream here The deployment goes on: dag watch {ID}" in ran.err
+
+
 async def test_a_stream_that_breaks_is_resumed_where_it_broke(chart: Path) -> None:
     stub = Stub(connections=[HAPPY[:2], [], HAPPY[2:]])
     ran = await run(stub, "dag", "deploy", str(chart))
@@ -80,9 +93,9 @@ async def test_a_stream_that_breaks_is_resumed_where_it_broke(chart: Path) -> No
 
 
 async def test_a_wait_that_is_over_names_the_command_that_goes_on(chart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(session, "GRACE_SECONDS", 2.0)
     async with serve(Stub(connections=[[]] * 100).app()) as server:
-        with pytest.raises(TimedOut, match=f"dag watch {ID}"):
+        with pytest.raises(TimedOut, match=f"^No end within 2 s. The deployment goes on: dag watch {ID}$"):
             await session.watch(server, ID, 0.1, JsonLines())
 
 
@@ -128,6 +141,16 @@ async def test_a_dry_run_shows_what_would_change_and_follows_nothing(chart: Path
     ]
 
 
+async def test_a_plan_gives_githubs_runner_no_commands(chart: Path) -> None:
+    file = {"path": "x", "change": "changed", "diff": "@@ -1 +1 @@\n ::add-mask::a\n::stop-commands::b"}
+    environ = job() | {"GITHUB_ACTIONS": "1", "GITLAB_CI": "", "DAG_JOB_TOKEN": TOKEN, "DAG_JOB_ID": "1"}
+    environ |= {"DAG_REPO_URL": "https://code.example.com/a/b", "GITHUB_SHA": "b2"}
+    ran = await run(Stub(plan=PLAN | {"files": [file]}), "dag", "deploy", str(chart), "--dry-run", environ=environ)
+    assert ran.code == 0, ran.err
+    assert "add-mask" in ran.out
+    assert not [line for line in ran.out.splitlines() if line.lstrip().startswith("::")]
+
+
 async def test_programs_get_the_plan_as_the_gateway_told_it(chart: Path) -> None:
     ran = await run(Stub(), "dag", "deploy", str(chart), "--dry-run", "--json")
     assert (ran.code, json.loads(ran.out)) == (0, PLAN)
@@ -156,6 +179,18 @@ async def test_on_github_a_failure_is_an_annotation_and_a_summary(chart: Path, t
     assert "::error title=Deploy b2%3A not deployed::Deployment failed: 50%25 broken%0A::add-path::/tmp" in ran.out
     assert "50% broken" in (tmp_path / "summary.md").read_text()
     assert not any(line.startswith("::") for line in ran.err.splitlines())
+
+
+@pytest.mark.parametrize(("end", "code"), [("deployed", 0), ("failed", 1)])
+async def test_a_summary_that_cannot_be_written_does_not_change_the_verdict(
+    chart: Path, tmp_path: Path, end: str, code: int
+) -> None:
+    environ = {"GITHUB_ACTIONS": "1", "DAG_REPO_URL": "https://code.example.com/a/b", "DAG_JOB_ID": "1"}
+    environ |= {"DAG_JOB_TOKEN": TOKEN, "GITHUB_SHA": "b2", "GITHUB_STEP_SUMMARY": str(tmp_path / "gone/summary.md")}
+    ran = await run(Stub(connections=[[(end, "m")]]), "dag", "deploy", str(chart), environ=environ)
+    assert ran.code == code
+    assert "summary cannot be written (No such file or directory)" in ran.err
+    assert "Traceback" not in ran.err
 
 
 async def test_a_wrong_call_is_told_from_a_refused_one(chart: Path) -> None:

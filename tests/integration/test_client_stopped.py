@@ -104,7 +104,7 @@ async def test_a_classic_command_that_is_stopped_has_failed(chart: str) -> None:
     assert process.returncode == 1
 
 
-async def test_a_terminal_gets_the_live_view_and_a_pipe_gets_lines() -> None:
+async def test_a_terminal_gets_the_live_view() -> None:
     screen, shell = pty.openpty()
     stub = Stub(connections=[HAPPY, HAPPY])
     async with serve(stub.app()) as server:

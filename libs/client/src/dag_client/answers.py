@@ -22,7 +22,7 @@ class Refusal(NotAccepted):
     """An answer that is not 2xx. `status` and `body` are as the gateway sent them, without the job's token."""
 
     def __init__(self, what: str, answer: httpx.Response, body: str) -> None:
-        super().__init__(f"{what} failed ({answer.status_code}): {_detail(body)}")
+        super().__init__(f"{what} failed ({answer.status_code}): {_elsewhere(answer) or _detail(body)}")
         self.what = what
         self.status = answer.status_code
         self.body = body
@@ -30,12 +30,18 @@ class Refusal(NotAccepted):
 
 
 def wait_after(problem: Refusal | Unreachable, attempt: int) -> float | None:
-    """Seconds until the request may be repeated; None if it may not. Retry-After as a date is not used by DAG."""
-    if isinstance(problem, Unreachable):
-        return pause(attempt)
-    if problem.status not in LATER:
+    """Seconds until the request may be repeated; None if it may not."""
+    if isinstance(problem, Refusal) and problem.status not in LATER:
         return None
-    return max(float(problem.retry_after), 0.1) if problem.retry_after.isdecimal() else pause(attempt)
+    said = wait_said(problem)
+    return pause(attempt) if said is None else said
+
+
+def wait_said(problem: Refusal | Unreachable) -> float | None:
+    """Seconds that the answer itself asks for, if it does. Retry-After as a date is not used by DAG."""
+    if isinstance(problem, Unreachable) or not problem.retry_after.isdecimal():
+        return None
+    return max(float(problem.retry_after), 0.1)
 
 
 def why(error: Exception) -> str:
@@ -46,6 +52,15 @@ def why(error: Exception) -> str:
     if isinstance(error, httpx.LocalProtocolError):
         return "the request cannot be written as HTTP"
     return str(error) or type(error).__name__
+
+
+def _elsewhere(answer: httpx.Response) -> str:
+    """What a redirect says; it is not followed, for a token must not go where nobody sent it."""
+    if not answer.has_redirect_location:
+        return ""
+    there = answer.headers["Location"]
+    named = "" if "@" in there else f" {there}"
+    return f"it sends to another address{named}; --server (DAG_SERVER_URL) must be the gateway's own."
 
 
 def _detail(body: str) -> str:

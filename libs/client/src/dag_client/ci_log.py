@@ -7,6 +7,7 @@ GitHub: docs.github.com `actions/reference/workflows-and-actions/workflow-comman
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,8 +46,16 @@ def report(environ: Mapping[str, str], headline: str, message: str, *, failed: b
         _say(f"::error title={_escaped(headline, ':,')}::{_escaped(message)}")
     summary = environ.get("GITHUB_STEP_SUMMARY", "")
     if summary:
-        with Path(summary).open("a", encoding="utf-8") as page:
-            page.write(f"### {'❌' if failed else '✅'} {headline}\n\n{_fenced(message)}\n")
+        _append(Path(summary), f"### {'❌' if failed else '✅'} {headline}\n\n{_fenced(message)}\n")
+
+
+def _append(summary: Path, text: str) -> None:
+    """A page that cannot be written is told, and changes nothing of how the deployment ended."""
+    try:
+        with summary.open("a", encoding="utf-8") as page:
+            page.write(text)
+    except OSError as error:
+        print(f"The step's summary cannot be written ({error.strerror}).", file=sys.stderr)  # noqa: T201 - output
 
 
 def inert(environ: Mapping[str, str], text: str) -> str:

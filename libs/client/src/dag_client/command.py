@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from dag_client import ci_log, plans, session
 from dag_client import options as flag
@@ -76,7 +76,14 @@ def _show_plan(plan: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(plan, ensure_ascii=False))
     else:
-        Console(highlight=False, soft_wrap=True).print(plans.described(plan))
+        _show(plans.described(plan), fold=False)
+
+
+def _show(page: RenderableType, *, fold: bool) -> None:
+    console = Console(highlight=False, soft_wrap=not fold)
+    with console.capture() as shown:
+        console.print(page)
+    typer.echo(ci_log.inert(os.environ, shown.get()), nl=False, color=True)
 
 
 def _deploy(call: Call, version: str, content: bytes, view: View) -> None:
@@ -135,7 +142,7 @@ def status(deployment_id: flag.DeploymentId, server: flag.Server = "", as_json: 
     if as_json:
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
-        Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(described(answer))
+        _show(described(answer), fold=sys.stdout.isatty())
 
 
 @app.command()
@@ -170,7 +177,8 @@ accepted, 4 still open because a push is under way.
         call = complete(caller.given(audience), os.environ)
         address, proof = call.server, Proof.of_job(call)
     answer = run(session.cancel(address, deployment_id, proof))
-    typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else printable(str(answer.get("message", ""))))
+    told = printable(str(answer.get("message", "")))
+    typer.echo(json.dumps(answer, ensure_ascii=False) if as_json else ci_log.inert(os.environ, told))
 
 
 def _address(server: str) -> str:

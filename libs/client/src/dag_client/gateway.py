@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
+from asyncio import sleep
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +13,16 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import EventSource, SSEError
 
-from dag_client.answers import LATER, Refusal, Unreachable, wait_after, why
+from dag_client.answers import LATER, Refusal, Unreachable, wait_after, wait_said, why
 from dag_client.call import Call, Proof
 from dag_client.clock import monotonic
 from dag_client.errors import ClientError, Failed, NotAccepted
 
 PATIENCE_SECONDS = 30.0
-"""How long a request that got no proper answer is repeated: a gateway that restarts is back within this."""
+"""How long a request that got no proper answer is repeated: a gateway that restarts is back within this.
+
+Where an answer said when to ask again (Retry-After), the command's own timeout bounds it, if that is longer.
+"""
 
 
 class Interrupted(ClientError):
@@ -37,9 +40,13 @@ class Update:
 
 
 class Gateway:
-    """One gateway's address and a connection pool. `notice` is told, in a sentence, of each repeated request."""
+    """One gateway's address and a connection pool. `notice` is told, in a sentence, of each repeated request.
 
-    def __init__(self, http: httpx.AsyncClient, server: str, notice: Callable[[str], None]) -> None:
+    `timeout` is how many seconds the caller is ready to wait for a gateway that says when to ask again.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, server: str, notice: Callable[[str], None], *, timeout: float) -> None:
+        self._timeout = timeout
         self._http = http
         self._server = server
         self._notice = notice
@@ -112,7 +119,8 @@ class Gateway:
     async def events(self, deployment_id: str, after: str) -> AsyncGenerator[Update, None]:
         """The events of a deployment after the one with id `after` (empty: the current status first), one connection.
 
-        Raises `Interrupted` when the connection or the gateway is gone, `Refusal` when there is no such deployment.
+        Raises `Interrupted` when the connection or the gateway is gone or at fault, `Refusal` when there is no such
+        deployment.
         """
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if after:
@@ -130,7 +138,7 @@ class Gateway:
         if answer.is_success:
             return
         await answer.aread()
-        if answer.status_code in LATER:
+        if answer.status_code in LATER or answer.is_server_error:
             raise Interrupted(f"{self._server} answered {answer.status_code}.")
         raise self._refusal("Watch", answer)
 
@@ -138,16 +146,18 @@ class Gateway:
         return await self._ask(what, "POST", path, Proof.of_job(call), **body)
 
     async def _ask(self, what: str, method: str, path: str, proof: Proof, **body: Any) -> httpx.Response:
-        until = monotonic() + PATIENCE_SECONDS
+        started, patience = monotonic(), PATIENCE_SECONDS
         for attempt in itertools.count(1):
             try:
                 return await self._once(what, method, path, await proof.fresh(self._http), **body)
             except (Refusal, Unreachable) as problem:
                 wait = wait_after(problem, attempt)
-                if wait is None or monotonic() + wait > until:
+                if wait_said(problem) is not None:
+                    patience = max(PATIENCE_SECONDS, self._timeout)
+                if wait is None or monotonic() + wait > started + patience:
                     raise
                 self._notice(f"{problem} Trying again in {wait:.0f} s.")
-                await asyncio.sleep(wait)
+                await sleep(wait)
         raise AssertionError
 
     async def _once(self, what: str, method: str, path: str, proof: Proof, **body: Any) -> httpx.Response:

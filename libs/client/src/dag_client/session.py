@@ -6,11 +6,13 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from dag_client.call import Call, Proof
+from dag_client.answers import Refusal
+from dag_client.call import DEFAULT_TIMEOUT_SECONDS, Call, Proof
 from dag_client.errors import ClientError, Failed, Superseded, TimedOut
 from dag_client.following import follow
 from dag_client.gateway import Gateway, Update
@@ -24,10 +26,29 @@ _TIMEOUTS = httpx.Timeout(60.0, connect=10.0)
 
 
 @asynccontextmanager
-async def connected(server: str, notice: Callable[[str], None]) -> AsyncIterator[Gateway]:
-    """A gateway to ask; connections close with the context."""
+async def connected(
+    server: str,
+    notice: Callable[[str], None],
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,  # noqa: ASYNC109 - the user's
+) -> AsyncIterator[Gateway]:
+    """A gateway to ask, for at most `timeout` seconds if it asks to be asked again; connections close in the end."""
     async with httpx.AsyncClient(timeout=_TIMEOUTS, headers={"User-Agent": "dag-client"}) as http:
-        yield Gateway(http, server, notice)
+        yield Gateway(http, server, notice, timeout=timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A wait of so many seconds for the end of a deployment, which surely exists if this run had it accepted."""
+
+    deployment_id: str
+    seconds: float
+    title: str
+    accepted: bool = False
+
+    @property
+    def advice(self) -> str:
+        """What to do when the wait is over before the deployment is."""
+        return f"The deployment goes on: dag watch {self.deployment_id}"
 
 
 def to_stderr(text: str) -> None:
@@ -37,13 +58,13 @@ def to_stderr(text: str) -> None:
 
 async def get_chart(call: Call) -> bytes:
     """The deployed chart as a .tgz."""
-    async with connected(call.server, to_stderr) as gateway:
+    async with connected(call.server, to_stderr, call.timeout) as gateway:
         return await gateway.chart(call)
 
 
 async def get_values(call: Call) -> Any:
     """The deployed values."""
-    async with connected(call.server, to_stderr) as gateway:
+    async with connected(call.server, to_stderr, call.timeout) as gateway:
         return await gateway.values(call)
 
 
@@ -65,27 +86,28 @@ async def cancel(server: str, deployment_id: str, proof: Proof) -> dict[str, Any
 
 async def submit(call: Call, version: str, chart: bytes) -> str:
     """Hand a chart over; the deployment's id."""
-    async with connected(call.server, to_stderr) as gateway:
+    async with connected(call.server, to_stderr, call.timeout) as gateway:
         return await _accepted(gateway, call, version, chart)
 
 
 async def plan(call: Call, version: str, chart: bytes) -> dict[str, Any]:
     """What a deployment would change; nothing is deployed."""
-    async with connected(call.server, to_stderr) as gateway:
+    async with connected(call.server, to_stderr, call.timeout) as gateway:
         return await gateway.plan(call, version, chart)
 
 
 async def deploy(call: Call, version: str, chart: bytes, view: View) -> dict[str, Any]:
     """Hand a chart over and follow it to its end: how it was deployed; raises `ClientError` if it was not."""
-    async with connected(call.server, view.note) as gateway:
+    async with connected(call.server, view.note, call.timeout) as gateway:
         deployment_id = await _accepted(gateway, call, version, chart)
-        return await _watched(gateway, deployment_id, call.timeout, view, title=f"Deploying {version}")
+        wait = Wait(deployment_id, call.timeout + GRACE_SECONDS, f"Deploying {version}", accepted=True)
+        return await _watched(gateway, wait, view)
 
 
 async def watch(server: str, deployment_id: str, timeout: float, view: View) -> None:  # noqa: ASYNC109 - the user's
     """Follow a deployment to its end, as `deploy` does."""
     async with connected(server, view.note) as gateway:
-        await _watched(gateway, deployment_id, timeout, view, title="Watching")
+        await _watched(gateway, Wait(deployment_id, timeout + GRACE_SECONDS, "Watching"), view)
 
 
 async def _accepted(gateway: Gateway, call: Call, version: str, chart: bytes) -> str:
@@ -93,12 +115,12 @@ async def _accepted(gateway: Gateway, call: Call, version: str, chart: bytes) ->
         return await gateway.deploy(call, version, chart)
 
 
-async def _watched(gateway: Gateway, deployment_id: str, seconds: float, view: View, *, title: str) -> dict[str, Any]:
-    view.open(deployment_id, title)
-    result: dict[str, Any] = {"deploymentId": deployment_id}
+async def _watched(gateway: Gateway, wait: Wait, view: View) -> dict[str, Any]:
+    view.open(wait.deployment_id, wait.title)
+    result: dict[str, Any] = {"deploymentId": wait.deployment_id}
     try:
-        with stoppable(f"Stopped waiting. The deployment goes on: dag watch {deployment_id}"):
-            result |= await _end(gateway, deployment_id, seconds + GRACE_SECONDS, view)
+        with stoppable(f"Stopped waiting. {wait.advice}"):
+            result |= await _end(gateway, wait, view)
         _judge(result)
         result["exitCode"] = 0
     except ClientError as error:
@@ -109,13 +131,17 @@ async def _watched(gateway: Gateway, deployment_id: str, seconds: float, view: V
     return result
 
 
-async def _end(gateway: Gateway, deployment_id: str, seconds: float, view: View) -> dict[str, Any]:
+async def _end(gateway: Gateway, wait: Wait, view: View) -> dict[str, Any]:
     try:
-        async with asyncio.timeout(seconds):
-            last = await _last(gateway, deployment_id, view)
-            reason = await _reason(gateway, deployment_id) if last.data["status"] == "failed" else ""
+        async with asyncio.timeout(wait.seconds):
+            last = await _last(gateway, wait.deployment_id, view)
+            reason = await _reason(gateway, wait.deployment_id) if last.data["status"] == "failed" else ""
     except TimeoutError as error:
-        raise TimedOut(f"No end within {seconds:.0f} s. The deployment goes on: dag watch {deployment_id}") from error
+        raise TimedOut(f"No end within {wait.seconds:.0f} s. {wait.advice}") from error
+    except Refusal as error:
+        if not wait.accepted:
+            raise
+        raise TimedOut(f"{error} {wait.advice}") from error
     return {"status": last.data["status"], "message": str(last.data.get("message", "")), "reason": reason}
 
 
