@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dag_client.errors import Misused
+from dag_client.globs import Glob
 from dag_client.helmignore import Rules
 from dag_client.overrides import Overrides
 from dag_client.packing import pack, read_chart
@@ -203,10 +204,79 @@ def test_ignore_rules_match_as_in_helm(rule: str, path: str, directory: bool, ig
     assert Rules([rule]).ignores(PurePosixPath(path), directory=directory) is ignored
 
 
-@pytest.mark.parametrize("rule", ["a/**/b", "[a-"])
+REFUSED = (
+    *("a/**/b", "[", "[a", "[a-", "[a-]", "[-a]", "[]", "[]a]", "[^", "[^]", "[^]a]", "[-]", "[a-c-e]", "a[", "*["),
+    *("ab\\", "[\\", "[\\]", "[a\\", "[a-\\", "z[a", "*.md[", "![a", "[a/", "x*[^", "\\"),
+)
+
+
+@pytest.mark.parametrize("rule", REFUSED)
 def test_a_rule_that_helm_refuses_is_refused(rule: str) -> None:
     with pytest.raises(Misused, match="helmignore"):
-        Rules([rule, "[z-a]"])
+        Rules([rule])
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "ignored"),
+    [
+        ("[z-a]", "m", False),
+        ("[^z-a]", "m", True),
+        ("a]", "a]", True),
+        ("]", "]", True),
+        ("[!a]", "!", True),
+        ("[a^]", "^", True),
+        ("[[]", "[", True),
+        ("[a*]", "*", True),
+        ("[a*]", "ab", False),
+        (r"[\]]", "]", True),
+        (r"[a\-c]", "b", False),
+        (r"[a\-c]", "-", True),
+        (r"[\a-c]", "b", True),
+        ("a\\/", "a", False),
+        ("!a\\/", "a", True),
+        ("a[?]", "a?", True),
+        ("é?", "éü", True),
+        ("*a*b", "xxaxxb", True),
+        ("*a*b", "xxbxxa", False),
+        ("*ab", "aab", True),
+        ("*.tar.*", "a.tar.tar.gz", True),
+        ("a*", "a", True),
+        ("*", "", True),
+    ],
+)
+def test_a_rule_that_helm_takes_matches_as_there(rule: str, name: str, ignored: bool) -> None:
+    assert Rules([rule]).ignores(PurePosixPath(name), directory=False) is ignored
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "matches"),
+    [
+        ("a[^x]b", "a/b", True),
+        ("a?b", "a/b", False),
+        ("a*b", "a/b", False),
+        ("*[^x]y*z", "ayb/yz", False),
+        ("*/b", "a/b", True),
+        ("*b", "a/b", False),
+        ("a/*", "a/b", True),
+        ("a/*", "a/b/c", False),
+    ],
+)
+def test_slashes_are_met_as_in_go(pattern: str, name: str, matches: bool) -> None:
+    """A class may be a slash; a star ends at the first fit, even if a later one would have brought it further."""
+    assert Glob.parse(pattern).matches(name) is matches
+
+
+def test_the_lines_of_a_helmignore_file_are_those_that_helm_reads(chart: Path) -> None:
+    (chart / ".helmignore").write_bytes("\ufeffREADME.md\r\n*.env\x0b\n# a\u2028templates\n".encode())
+    names = _names(pack(chart, NONE, include_all=True))
+    assert not {"shop/README.md", "shop/secret.env"} & set(names)
+    assert "shop/templates/deployment.yaml" in names
+
+
+def test_a_helmignore_file_that_is_no_text_is_refused(chart: Path) -> None:
+    (chart / ".helmignore").write_bytes(b"\xff\xfe*")
+    with pytest.raises(Misused, match=r"\.helmignore is not UTF-8"):
+        pack(chart, NONE)
 
 
 def _names(archive: bytes) -> list[str]:

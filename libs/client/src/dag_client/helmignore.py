@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from dag_client.errors import Misused
+from dag_client.globs import BadPattern, Glob
 
 DEFAULT_RULE = "templates/.?*"
 """Helm's own first rule: no dot files in templates."""
@@ -15,7 +15,7 @@ DEFAULT_RULE = "templates/.?*"
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    pattern: re.Pattern[str]
+    pattern: Glob | None
     whole_path: bool
     directories_only: bool
     negated: bool
@@ -23,7 +23,8 @@ class _Rule:
     def ignores(self, path: PurePosixPath, *, directory: bool) -> bool:
         if self.directories_only and not directory:
             return self.negated
-        matches = self.pattern.fullmatch(str(path) if self.whole_path else path.name) is not None
+        name = str(path) if self.whole_path else path.name
+        matches = self.pattern is not None and self.pattern.matches(name)
         return matches is not self.negated
 
 
@@ -45,6 +46,10 @@ class Rules:
 def _parse(line: str) -> _Rule:
     if "**" in line:
         raise Misused(f".helmignore: {line!r} uses a double star (**), which Helm does not support.")
+    try:
+        Glob.parse(line)
+    except BadPattern as error:
+        raise Misused(f".helmignore: Helm does not take {line!r} for a pattern.") from error
     negated = line.startswith("!")
     text = line[1:] if negated else line
     directories_only = text.endswith("/")
@@ -52,20 +57,9 @@ def _parse(line: str) -> _Rule:
     return _Rule(_glob(text.removeprefix("/")), "/" in text, directories_only, negated)
 
 
-def _glob(text: str) -> re.Pattern[str]:
-    """Go's filepath.Match as a regular expression: `*` and `?` do not cross a slash."""
-    pieces = re.findall(r"\\.|\[\^?\]?[^\]]*\]|.", text, flags=re.DOTALL)
+def _glob(text: str) -> Glob | None:
+    """None where the slash that was taken off belonged to a backslash: Helm then finds that nothing matches."""
     try:
-        return re.compile("".join(_piece(piece) for piece in pieces), flags=re.DOTALL)
-    except re.error as error:
-        raise Misused(f".helmignore: {text!r} is not a valid pattern ({error}).") from error
-
-
-def _piece(piece: str) -> str:
-    if piece == "*":
-        return "[^/]*"
-    if piece == "?":
-        return "[^/]"
-    if piece.startswith("[") and len(piece) > 1:
-        return piece
-    return re.escape(piece[1:] if piece.startswith("\\") and len(piece) > 1 else piece)
+        return Glob.parse(text)
+    except BadPattern:
+        return None

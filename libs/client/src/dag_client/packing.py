@@ -70,8 +70,12 @@ def _walk(
 
 
 def _rules(folder: Path) -> Rules:
+    """Lines end as for Helm, whose scanner knows no line end but LF and CRLF; a byte order mark is no letter."""
     file = folder / ".helmignore"
-    return Rules(file.read_text().splitlines()) if file.is_file() else Rules()
+    try:
+        return Rules(file.read_bytes().decode("utf-8-sig").split("\n")) if file.is_file() else Rules()
+    except UnicodeDecodeError as error:
+        raise Misused(f"{file} is not UTF-8 text.") from error
 
 
 def _tar(top: str, contents: dict[PurePosixPath, bytes]) -> bytes:
