@@ -38,12 +38,17 @@ async def connected(
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A wait of so many seconds for the end of a deployment, which surely exists if this run had it accepted."""
+    """A wait for the end of a deployment, which surely exists if this run had it accepted. `timeout` is in seconds."""
 
     deployment_id: str
-    seconds: float
+    timeout: float
     title: str
     accepted: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait in all."""
+        return self.timeout + GRACE_SECONDS
 
     @property
     def advice(self) -> str:
@@ -100,14 +105,14 @@ async def deploy(call: Call, version: str, chart: bytes, view: View) -> dict[str
     """Hand a chart over and follow it to its end: how it was deployed; raises `ClientError` if it was not."""
     async with connected(call.server, view.note, call.timeout) as gateway:
         deployment_id = await _accepted(gateway, call, version, chart)
-        wait = Wait(deployment_id, call.timeout + GRACE_SECONDS, f"Deploying {version}", accepted=True)
+        wait = Wait(deployment_id, call.timeout, f"Deploying {version}", accepted=True)
         return await _watched(gateway, wait, view)
 
 
 async def watch(server: str, deployment_id: str, timeout: float, view: View) -> None:  # noqa: ASYNC109 - the user's
     """Follow a deployment to its end, as `deploy` does."""
     async with connected(server, view.note) as gateway:
-        await _watched(gateway, Wait(deployment_id, timeout + GRACE_SECONDS, "Watching"), view)
+        await _watched(gateway, Wait(deployment_id, timeout, "Watching"), view)
 
 
 async def _accepted(gateway: Gateway, call: Call, version: str, chart: bytes) -> str:
