@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import gateway_world
 import pytest
+from examples import fresh_id
 from identity_page import snippets
 from identity_world import Ci, ci_of
 from joserfc import jwt
@@ -18,9 +21,10 @@ from joserfc.jwk import RSAKey
 from oidc_world import Clock, encoded, forged
 
 from dag_common.contracts.codec import decode
-from dag_common.contracts.events import DeploymentRequested
+from dag_common.contracts.events import DeploymentFailed, DeploymentId, DeploymentRequested
 from dag_common.runtime import clock
 from dag_common.store import clock as log_clock
+from dag_common.store import requests
 from dag_common.store.database import Database
 from dag_sandbox.gitlab import GitLabDouble
 from dag_sandbox.oidc_issuer import IssuerDouble
@@ -73,6 +77,49 @@ async def test_jobs_deploy_while_keys_rotate(heading: str, database: Database, t
         assert refused.status_code == 401
         assert "does not publish" in refused.json()["detail"]
         assert len(await _requested(ci)) == 3
+
+
+RERUNS = {"GitHub": "run_attempt", "GitHub Enterprise Server": "run_attempt", "Forgejo": "run_attempt"}
+"""What tells a re-run that keeps its run's id."""
+
+
+@pytest.mark.parametrize("heading", RERUNS)
+async def test_a_run_that_is_run_again_deploys_again_and_each_attempt_once(
+    heading: str, database: Database, tmp_path: Path
+) -> None:
+    async with ci_of(heading, database, tmp_path) as ci:
+        ids = []
+        for attempt in ("1", "2", "3"):
+            answer = await ci.deploy(ci.token(**{RERUNS[heading]: attempt}), key="of-the-workflow")
+            assert answer.status_code == 200, answer.text
+            ids.append(DeploymentId(answer.json()["deploymentId"]))
+            await ci.world.append(ids[-1], DeploymentFailed(stage="pushing", reason="x", message="x"), first=2)
+            again = await ci.deploy(ci.token(**{RERUNS[heading]: attempt}), key="of-the-workflow")
+            assert again.json() == answer.json()
+        assert len(set(ids)) == 3
+        assert [event.job.id for event in await _requested(ci)] == [ci.job_id] * 3
+
+
+async def test_an_attempt_that_is_configured_must_be_told(database: Database, tmp_path: Path) -> None:
+    async with ci_of("Forgejo", database, tmp_path) as ci:
+        unsaid = await ci.deploy(ci.token(run_attempt=None))
+        assert (unsaid.status_code, "does not say run_attempt" in unsaid.text) == (401, True)
+    (tmp_path / "lenient").mkdir()
+    async with ci_of("Forgejo", database, tmp_path / "lenient", without="      attempt: run_attempt\n") as ci:
+        assert (await ci.deploy(ci.token(run_attempt=None))).status_code == 200
+
+
+@pytest.mark.parametrize("heading", PROVIDERS)
+async def test_a_first_attempt_is_the_same_request_to_gateways_that_know_no_attempts(
+    heading: str, database: Database, tmp_path: Path
+) -> None:
+    chart = hashlib.sha256(gateway_world.chart()).hexdigest()
+    async with ci_of(heading, database, tmp_path) as ci:
+        parts = ("request", ci.app.url, ci.job_id, "production", "1.2.3", chart)
+        known, before = hashlib.sha256("\0".join(parts).encode()).hexdigest(), fresh_id()
+        async with database.transaction() as connection:
+            await requests.claim(connection, known, before, known)
+        assert (await ci.deploy(ci.token())).json() == {"deploymentId": before}
 
 
 def _told(token: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ class ClaimNames(Entry, frozen=True, kw_only=True):
 
     `repo`, `ref` and `run` are what a proof rests on. A `tag` claim that is not empty, or a `ref_type` claim other
     than branch, refuses: where `ref` is a short name, a tag's looks like a branch's. `repo_id` is what an app's
-    `projectId` pins; without it, `repo` is.
+    `projectId` pins; without it, `repo` is. `attempt` is for issuers whose `run` stays the same when it runs again; if
+    said, every token must tell it.
     """
 
     repo: str = "repository"
@@ -25,6 +26,7 @@ class ClaimNames(Entry, frozen=True, kw_only=True):
     ref: str = "ref"
     sha: str = "sha"
     run: str = "run_id"
+    attempt: str = ""
     ref_type: str = ""
     tag: str = ""
     protected: str = ""

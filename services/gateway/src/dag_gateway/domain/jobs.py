@@ -37,7 +37,9 @@ class VerifiedJob:
     `provider` is the registry's name and `kind` the sort of provider. `project_id` is the provider's stable id,
     empty where it tells none. `ref` is the short name of the branch. `protected` is None where the proof does not say.
     `source` is how the pipeline began (GitLab's pipeline source, GitHub's event), empty where the proof does not say.
-    `one_time` names the proof itself where it counts for one deployment only, and is empty where it counts for many.
+    `attempt` tells runs of one `job_id` apart where the provider keeps the id when it runs again; empty where it does
+    not, or does not tell. `one_time` names the proof itself where it counts for one deployment only, and is empty where
+    it counts for many.
     """
 
     provider: str
@@ -52,6 +54,7 @@ class VerifiedJob:
     actor: str
     protected: bool | None
     source: str
+    attempt: str = ""
     one_time: str = field(default="", repr=False)
 
     @property

@@ -49,10 +49,11 @@ class RequestDeployment:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A request nothing speaks against: the fact as it would be recorded, its chart, and its one-time token."""
+    """A request nothing speaks against: the fact as it would be recorded, its chart, and what of its proof counts."""
 
     event: DeploymentRequested
     chart: Chart = field(repr=False)
+    attempt: str = ""
     one_time: str = field(default="", repr=False)
 
 
@@ -82,7 +83,8 @@ class RequestDeploymentHandler:
         admitted = await self._admission.admit(command.asked)
         async with self._unpacking:
             chart = await asyncio.to_thread(read_archive, command.chart, self._limits)
-        return Checked(_fact(command, admitted, chart), chart, admitted.job.one_time)
+        job = admitted.job
+        return Checked(_fact(command, admitted, chart), chart, attempt=job.attempt, one_time=job.one_time)
 
     async def _record(self, command: RequestDeployment, checked: Checked) -> DeploymentId:
         for _ in range(ATTEMPTS):
@@ -95,11 +97,13 @@ class RequestDeploymentHandler:
 
 
 async def _claim_and_append(connection: Connection, command: RequestDeployment, checked: Checked) -> DeploymentId:
-    event = checked.event
-    same = _digest("request", event.repo_url, event.job.id, event.environment, event.version, event.chart.sha256)
+    event, again = checked.event, _run_again(checked.attempt)
+    parts = (event.repo_url, event.job.id, event.environment, event.version, event.chart.sha256)
+    same = _digest("request", *parts, *again)
     claim = await requests.claim(connection, same, new_deployment_id(), same)
     if command.idempotency_key:
-        await _claim_key(connection, command, event, same, claim.deployment_id)
+        key = _digest("key", event.repo_url, event.job.id, command.idempotency_key, *again)
+        await _claim_key(connection, key, same, claim.deployment_id)
     if checked.one_time:
         await _claim_token(connection, checked.one_time, same, claim.deployment_id)
     if claim.new:
@@ -108,11 +112,8 @@ async def _claim_and_append(connection: Connection, command: RequestDeployment, 
     return claim.deployment_id
 
 
-async def _claim_key(
-    connection: Connection, command: RequestDeployment, event: DeploymentRequested, same: str, deployment: DeploymentId
-) -> None:
-    """Keys are scoped to repository and job, so nobody meets another's deployment by guessing."""
-    key = _digest("key", event.repo_url, event.job.id, command.idempotency_key)
+async def _claim_key(connection: Connection, key: str, same: str, deployment: DeploymentId) -> None:
+    """Keys are scoped to repository, job and attempt, so nobody meets another's deployment by guessing."""
     held = await requests.claim(connection, key, deployment, same)
     if held.fingerprint != same:
         raise KeyReused("This Idempotency-Key was sent with another request; send a new key, or the same request")
@@ -164,6 +165,11 @@ def _new_event(deployment_id: DeploymentId, command: RequestDeployment, event: D
     )
 
 
+def _run_again(attempt: str) -> tuple[str, ...]:
+    """What a job that runs again adds to its keys. A first attempt adds nothing: versions that knew none wrote such."""
+    return (attempt,) if attempt not in ("", "1") else ()
+
+
 def _digest(*parts: str) -> str:
-    """One text for many, unambiguous: no part holds a NUL."""
+    """One text for many, unambiguous: no part holds a NUL but an attempt, which is last."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -34,6 +34,7 @@ def generic_job(claims: Claims, claim: JobClaim, provider: Provider) -> Verified
         actor=text(claims, names.actor),
         protected=PROTECTED.get(text(claims, names.protected)),
         source=text(claims, names.source),
+        attempt=required(claims, names.attempt) if names.attempt else "",
     )
 
 

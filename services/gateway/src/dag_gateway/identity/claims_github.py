@@ -40,4 +40,5 @@ def github_run(claims: Claims, claim: JobClaim, provider: Provider) -> VerifiedJ
         actor=text(claims, "actor"),
         protected=PROTECTED.get(text(claims, "ref_protected")),
         source=event,
+        attempt=text(claims, "run_attempt"),
     )
