@@ -95,6 +95,35 @@ async def test_a_token_that_says_the_wrong_thing_is_unproven_and_told_why(
         await world.github(github).verify(claim_of(_token(github, **claims)))
 
 
+@pytest.mark.parametrize(
+    "sent", ["4711-2", "4712", "0184990a-477b-4fa8-9968-496074483c01", "{0f1e2d3c-4b5a-4697-8879-6a5b4c3d2e1f}"]
+)
+async def test_a_wrong_job_id_is_quoted(github: IssuerDouble, world: World, sent: str) -> None:
+    with pytest.raises(Unproven) as caught:
+        await world.github(github).verify(claim_of(_token(github), job_id=sent))
+    assert f"and {sent!r} was sent as jobId" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "ghs_16C7e42F292c6912E7710c838347Ae178B4a",
+        "ghp_short",
+        "glcbt-64_abcdefgh",
+        "glpat-short",
+        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln",
+        "0123456789abcdef0123456789abcdef01234567",
+        "8GhsPzX4-kz1TqPSsk3R",
+        "hunter2 hunter2",
+    ],
+)
+async def test_a_token_sent_as_the_job_id_is_not_repeated(github: IssuerDouble, world: World, sent: str) -> None:
+    with pytest.raises(Unproven) as caught:
+        await world.github(github).verify(claim_of(_token(github), job_id=sent))
+    assert "belongs to GITHUB_RUN_ID '4711', and something else was sent as jobId" in str(caught.value)
+    assert sent not in str(caught.value)
+
+
 @pytest.mark.parametrize("event", ["pull_request_target", "workflow_run", "pull_request", "issue_comment"])
 async def test_a_run_that_strangers_can_cause_is_not_admitted_although_its_ref_is_main(
     github: IssuerDouble, world: World, event: str

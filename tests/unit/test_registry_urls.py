@@ -66,6 +66,13 @@ def test_another_repository_stays_another(other: str) -> None:
         "file:///etc/planted",
         "https://git.example.com/" + "planted" * 500,
         "https://[planted/acme",
+        "gitlab-ci-token:planted@git.example.com/acme/shop.git",
+        "gitlab-ci-token:planted@git.example.com:8443/acme/shop.git",
+        "gitlab-ci-token:planted%40git.example.com/acme/shop.git",
+        "git@gitlab-ci-token:planted@git.example.com/acme/shop.git",
+        "https://https://gitlab-ci-token:planted@git.example.com/acme/shop.git",
+        "https://gitlab-ci-token/planted@git.example.com/acme/shop.git",
+        "https://ci:plan/ted@git.example.com/acme/shop",
     ],
 )
 def test_what_is_no_repository_is_refused_without_repeating_it(text: str) -> None:
@@ -97,3 +104,6 @@ def test_any_text_is_refused_or_settles_at_once(text: str) -> None:
 @given(host=HOSTS, path=PATHS, secret=st.from_regex(r"\A[a-z0-9-]{12,20}\Z"))
 def test_userinfo_never_survives(host: str, path: str, secret: str) -> None:
     assert normalise(f"https://oauth2:{secret}@{host}/{path}") == normalise(f"https://{host}/{path}")
+    with pytest.raises(Invalid) as caught:
+        normalise(f"oauth2:{secret}@{host}/{path}")
+    assert secret not in str(caught.value)

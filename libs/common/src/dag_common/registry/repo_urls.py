@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dag_common.errors import Invalid
 
@@ -20,7 +20,9 @@ def normalise(repo_url: str) -> str:
     (`git@host:group/project.git`, `ssh://git@host:2222/group/project`) equal the https one: the ssh port says
     nothing about the web address. The path keeps its case. Normalising twice changes nothing.
 
-    Raises `Invalid`, without quoting the text (it may hold a token), if it is not a repository's URL.
+    A path with `@` is refused, for what stands before it would mostly be a user and a token, as in a URL that lost its
+    scheme (`gitlab-ci-token:TOKEN@host/group/project.git`). Raises `Invalid`, without quoting the text (it may hold a
+    token), if it is not a repository's URL.
     """
     text = repo_url.strip()
     if len(text) > _LONGEST or not text.isprintable() or " " in text:
@@ -48,6 +50,8 @@ def _join(scheme: str, host: str, path: str) -> str:
     cleaned = path.strip("/")
     while cleaned.endswith(".git"):
         cleaned = cleaned.removesuffix(".git").rstrip("/")
+    if "@" in unquote(cleaned):
+        raise Invalid("the repository URL has an @ in its path: send it from its scheme on, as in https://host/path")
     if not cleaned:
         raise Invalid("the repository URL names no repository")
     return f"{scheme}://{host.lower()}/{cleaned}"

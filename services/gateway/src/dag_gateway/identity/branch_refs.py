@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,6 +15,11 @@ _HEADS = "refs/heads/"
 
 PROTECTED: Final = {"true": True, "false": False}
 """What issuers say of a branch's protection; anything else says nothing."""
+
+_LIKE_AN_ID: Final = re.compile(
+    r"(?!gl[a-z]+-)(?:[0-9]{1,20}|[A-Za-z0-9-]{1,16}|\{?[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?)"
+)
+"""Numbers, short names and UUIDs may be quoted; anything else sent as a job's id may be a token in the wrong field."""
 
 
 def required(claims: Claims, name: str) -> str:
@@ -35,9 +41,8 @@ def branch_of(ref: str) -> str:
 def check_job_id(told: str, claim: JobClaim, name: str) -> None:
     """Raises `Unproven` if the token is another job's than the request says."""
     if told != claim.job_id:
-        raise Unproven(
-            f"The token belongs to {name} {shown(told)}, and {shown(claim.job_id)} was sent as jobId: send that {name}"
-        )
+        sent = shown(claim.job_id) if _LIKE_AN_ID.fullmatch(claim.job_id) else "something else"
+        raise Unproven(f"The token belongs to {name} {shown(told)}, and {sent} was sent as jobId: send that {name}")
 
 
 def check_pin(told: str, claim: JobClaim, path: str) -> None:
