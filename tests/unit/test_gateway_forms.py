@@ -86,6 +86,28 @@ async def test_unknown_fields_are_ignored(client: httpx.AsyncClient, behind: Beh
     assert len(behind.commands) == 1
 
 
+@pytest.mark.parametrize("name", ["dryrun", "dry_run", "dry-run", "DRY_RUN", "DryRun", "Environment", "Version"])
+@pytest.mark.parametrize("value", [b"true", b""])
+async def test_a_field_that_is_misspelt_deploys_nothing_and_is_told_how_it_is_spelt(
+    client: httpx.AsyncClient, behind: Behind, name: str, value: bytes
+) -> None:
+    answer = await post(client, form(**{name: value}) + b"--gap--\r\n")
+    (meant,) = [known for known in KNOWN if known.lower() == name.lower().replace("_", "").replace("-", "")]
+    assert (answer.status_code, f"{name} is spelt {meant}" in answer.json()["detail"]) == (400, True)
+    assert behind.commands == behind.checked == []
+
+
+async def test_what_is_missing_is_told_before_what_is_misspelt(client: httpx.AsyncClient, behind: Behind) -> None:
+    data = {"repo_url": FORM["repoUrl"], "dry_run": "true", "version": "1"}
+    answer = await client.post("/api/deploy", data=data, files=FILES)
+    assert (answer.status_code, answer.json()["missing"]) == (400, ["repoUrl", "jobId", "jobToken"])
+    odd = await post(client, form(**{"dry" + "_" * 500 + "\u0007run": b"true"}) + b"--gap--\r\n")
+    assert odd.status_code == 200
+    long = await post(client, form(**{"dry" + "_" * 500 + "run": b"true"}) + b"--gap--\r\n")
+    assert (long.status_code, len(long.json()["detail"]) < 200) == (400, True)
+    assert len(behind.commands) == 1
+
+
 @pytest.mark.parametrize("field", ["repoUrl", "chart"])
 async def test_a_field_sent_twice_is_refused(client: httpx.AsyncClient, behind: Behind, field: str) -> None:
     answer = await post(client, form() + part(field, b"other") + b"--gap--")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
@@ -11,6 +12,8 @@ from starlette.requests import Request
 from dag_common.errors import Invalid
 from dag_gateway.http.bodies import incoming, too_large
 from dag_gateway.http.bounds import Hold
+from dag_gateway.http.fields import is_blank
+from dag_gateway.http.schemas import DeployForm
 
 MAX_FIELD_BYTES: Final = 64 * 1024
 """All text fields together."""
@@ -21,6 +24,9 @@ MAX_OVERHEAD_BYTES: Final = 64 * 1024
 MAX_PARTS: Final = 64
 CHART: Final = "chart"
 
+_REQUIRED: Final = tuple(field.encode_name for field in msgspec.structs.fields(DeployForm) if field.required)
+_LONGEST_SHOWN: Final = 40
+
 
 class Form:
     """The parts as they are collected. `texts` by name; `chart` is None as long as there is none."""
@@ -30,6 +36,8 @@ class Form:
         self.chart_is_file = False
         self.ended = False
         self._known = known
+        self._spelt = {_folded(name): name for name in known}
+        self._misspelt: dict[str, str] = {}
         self._max_chart_bytes = max_chart_bytes
         self._texts: dict[str, bytearray] = {}
         self._text_bytes = 0
@@ -43,6 +51,18 @@ class Form:
     def texts(self) -> dict[str, str]:
         """The text fields; raises `Invalid` for one that is not UTF-8."""
         return {name: _text(name, bytes(value)) for name, value in self._texts.items()}
+
+    def refuse_misspelt(self) -> None:
+        """Raises `Invalid` for a field that is one of ours but for case, `-` and `_`: a `dry_run` must not deploy.
+
+        While something required is missing nothing is raised, for that is told first and as a whole.
+        """
+        filled = {name for name, value in self.texts.items() if not is_blank(value)} | (
+            {CHART} if self.chart else set()
+        )
+        if self._misspelt and filled.issuperset(_REQUIRED):
+            told = ", ".join(f"{sent} is spelt {name}" for sent, name in self._misspelt.items())
+            raise Invalid(f"Misspelt fields, and nothing was done: {told}")
 
     def parser(self, boundary: bytes) -> MultipartParser:
         """A parser that fills this form."""
@@ -84,6 +104,7 @@ class Form:
             raise Invalid('A part of the form has no header like: Content-Disposition: form-data; name="repoUrl"')
         name = options[b"name"].decode("utf-8", "replace")
         if name not in self._known:
+            self._note_misspelt(name)
             return
         if name in self._texts or (name == CHART and self.chart is not None):
             raise Invalid(f"{name} stands in the form twice; send it once")
@@ -92,6 +113,11 @@ class Form:
             self.chart, self.chart_is_file = self._sink, b"filename" in options
         else:
             self._texts[name] = self._sink
+
+    def _note_misspelt(self, name: str) -> None:
+        meant = self._spelt.get(_folded(name))
+        if meant is not None:
+            self._misspelt[ascii(name[:_LONGEST_SHOWN])[1:-1]] = meant
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is None:
@@ -112,8 +138,8 @@ class Form:
 async def read_form(request: Request, known: frozenset[str], max_chart_bytes: int, hold: Hold) -> Form:
     """Read a multipart body, holding each piece as it comes; unknown fields are skipped.
 
-    Raises `Invalid` for another content type, a broken or cut form, a field sent twice; `TooLarge` over a limit;
-    `Stalled` when it does not come, and whatever `hold` raises.
+    Raises `Invalid` for another content type, a broken or cut form, a field sent twice or misspelt; `TooLarge` over a
+    limit; `Stalled` when it does not come, and whatever `hold` raises.
     """
     form = Form(known, max_chart_bytes)
     parser = form.parser(_boundary(request))
@@ -124,7 +150,12 @@ async def read_form(request: Request, known: frozenset[str], max_chart_bytes: in
             _feed(parser, chunk)
     if not form.ended:
         raise Invalid("The multipart form is cut: it ends before its closing boundary")
+    form.refuse_misspelt()
     return form
+
+
+def _folded(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def _feed(parser: MultipartParser, chunk: bytes) -> None:
