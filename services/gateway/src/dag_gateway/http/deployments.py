@@ -60,6 +60,8 @@ def _parameters(request: Request) -> Mapping[str, str]:
         raise Invalid(f"There is no parameter {', '.join(unknown)}; there are {', '.join(PARAMETERS)}")
     if len({name for name, _ in pairs}) != len(pairs):
         raise Invalid("A parameter stands twice; send it once")
+    if not all(value.isascii() and value.isprintable() for _, value in pairs):
+        raise Invalid("A parameter holds a character that stands in no name: only printable ASCII does")
     return {name: value for name, value in checked(dict(pairs)).items() if value}
 
 

@@ -182,7 +182,7 @@ def _accepted_or_plan() -> dict[str, Any]:
 
 
 def _list_parameters() -> tuple[dict[str, Any], ...]:
-    text = {"type": "string", "maxLength": 256}
+    text = {"type": "string", "maxLength": 256, "pattern": "^[ -~]*$"}
     schemas = {
         "app": text,
         "environment": text,
