@@ -79,6 +79,10 @@ async def test_a_repository_pinned_by_its_id_is_known_through_a_rename(github: I
         ({"repository": None}, "does not say repository"),
         ({"aud": "https://github.com/acme"}, "is meant for 'https://github.com/acme'"),
         ({"aud": [f"{OURS}.evil.com"]}, "is meant for"),
+        ({"aud": f"{OURS}.evil.com"}, "is meant for"),
+        ({"aud": f"https://evil.example.com {OURS}"}, "is meant for"),
+        ({"aud": [OURS[:-1], [OURS]]}, "is meant for"),
+        ({"aud": {OURS: True}}, "is meant for"),
         ({"aud": None}, "is meant for nobody"),
         ({"iss": "https://evil.example.com"}, "is of the issuer 'https://evil.example.com'"),
         ({"exp": None}, "does not say when"),
@@ -164,11 +168,15 @@ async def test_no_other_algorithm_is_taken(github: IssuerDouble, world: World, a
     assert github.questions == 0
 
 
-@pytest.mark.parametrize("algorithm", ["HS256", "RS256"])
-async def test_the_public_key_is_no_secret_to_sign_with(github: IssuerDouble, world: World, algorithm: str) -> None:
+@pytest.mark.parametrize(
+    ("algorithm", "words"), [("HS256", "only RS256 is taken"), ("RS256", "signature does not fit")]
+)
+async def test_the_public_key_is_no_secret_to_sign_with(
+    github: IssuerDouble, world: World, algorithm: str, words: str
+) -> None:
     token = _token(github)
     public = RSAKey.import_key(github.issuer.jwks()["keys"][0]).as_pem(private=False)
-    with pytest.raises(Unproven):
+    with pytest.raises(Unproven, match=words):
         await world.github(github).verify(claim_of(forged(token, {"alg": algorithm}, public)))
 
 
@@ -280,7 +288,6 @@ async def test_an_issuer_that_is_down_does_not_stop_who_has_a_known_key(
         Fault(status=502, body="<h1>no</h1>"),
         Fault(status=401),
         Fault(status=404, body="{}"),
-        Fault(status=302, headers={"location": "http://127.0.0.1:1/"}),
         Fault(status=200, body="{"),
         Fault(status=200, body="[]"),
         Fault(status=200, body='{"keys": 1}'),
@@ -302,6 +309,47 @@ async def test_an_issuer_that_is_down_at_first_makes_nobody_unproven(
     github.faults.clear()
     ticks.seconds += 5
     await verifier.verify(claim)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_keys_are_not_fetched_from_where_an_issuer_redirects_to(
+    github: IssuerDouble, world: World, status: int
+) -> None:
+    async with IssuerDouble() as elsewhere:
+        elsewhere.jwks = github.issuer.jwks()
+        github.faults.set(Fault(status=status, headers={"location": f"{elsewhere.url}/.well-known/jwks"}))
+        with pytest.raises(Unavailable, match=f"answered with status {status}"):
+            await world.github(github).verify(claim_of(_token(github)))
+        assert (github.questions, elsewhere.questions) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("told", "protected"),
+    [
+        ("true", True),
+        (True, True),
+        ("false", False),
+        (False, False),
+        ("True", None),
+        ("1", None),
+        (1, None),
+        ("", None),
+    ],
+)
+async def test_a_branch_is_protected_only_by_the_issuers_own_words(
+    github: IssuerDouble, world: World, told: object, protected: bool | None
+) -> None:
+    assert (await world.github(github).verify(claim_of(_token(github, ref_protected=told)))).protected is protected
+
+
+async def test_a_one_time_token_is_known_by_its_issuer_and_its_jti(github: IssuerDouble, world: World) -> None:
+    async with IssuerDouble(path="/_services/token") as other:
+        names = [
+            (await world.github(double, one_time=True).verify(claim_of(_token(double, jti=jti)))).one_time
+            for double in (github, other)
+            for jti in ("7", "7", "8")
+        ]
+    assert [names.index(name) for name in names] == [0, 0, 2, 3, 3, 5]
 
 
 async def test_weak_and_symmetric_keys_are_not_used(github: IssuerDouble, world: World) -> None:
