@@ -3,15 +3,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import traceback
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from oidc_world import KEY, OURS, RULES, Clock, World, claim_of, encoded, forged
+from prometheus_client import REGISTRY
 
 from dag_common.errors import Unavailable, Unproven
 from dag_common.runtime import clock
@@ -233,7 +236,9 @@ async def test_a_rotated_key_is_found_after_a_minute_and_both_keys_count(
     await verifier.verify(claim_of(old))
     github.issuer.rotate()
     new = _token(github)
-    with pytest.raises(Unavailable, match="try again") as caught:
+    with pytest.raises(
+        Unavailable, match="a moment ago, without this token's; they are asked for again in 60 s"
+    ) as caught:
         await verifier.verify(claim_of(new))
     assert 1 <= caught.value.retry_after <= 60
     ticks.seconds += 60
@@ -280,6 +285,39 @@ async def test_an_issuer_that_is_down_does_not_stop_who_has_a_known_key(
     ticks.seconds += 86400
     with pytest.raises(Unavailable, match="status 502"):
         await verifier.verify(claim_of(token))
+
+
+async def test_keys_that_could_not_be_renewed_are_told_in_log_metrics_and_to_who_needs_others(
+    github: IssuerDouble, world: World, ticks: Clock
+) -> None:
+    verifier, token, told = world.github(github), _token(github), {"issuer": github.url}
+    other = claim_of(forged(token, {"kid": "other"}))
+    assert math.isnan(_sample("dag_signing_keys_age_seconds", told))
+    await verifier.verify(claim_of(token))
+    github.faults.down()
+    ticks.seconds += 4000
+    with structlog.testing.capture_logs() as logs:
+        await verifier.verify(claim_of(token))
+        await verifier.verify(claim_of(token))
+    reason = "CI provider ci answered with status 502 when asked for its keys"
+    missed = {"event": "signing_keys_missed", "issuer": github.url, "reason": reason, "keys_age_seconds": 4000}
+    assert logs == [{**missed, "log_level": "warning"}]
+    assert _sample("dag_signing_keys_age_seconds", told) == 4000
+    assert _sample("dag_signing_keys_missed_total", told) == 1
+    with pytest.raises(Unavailable, match=f"{reason}; they are asked for again in 60 s"):
+        await verifier.verify(other)
+    github.faults.clear()
+    ticks.seconds += 60
+    await verifier.verify(claim_of(token))
+    assert _sample("dag_signing_keys_age_seconds", told) == 0
+    with pytest.raises(Unavailable, match="without this token's"):
+        await verifier.verify(other)
+
+
+def _sample(name: str, labels: Mapping[str, str]) -> float:
+    value = REGISTRY.get_sample_value(name, dict(labels))
+    assert value is not None
+    return value
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
+import structlog
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, RSAKey
+from prometheus_client import Counter, Gauge
 
 from dag_common.errors import Unavailable, Unproven
 from dag_common.runtime import clock
 from dag_gateway.identity.provider_client import ProviderClient, retry_after
+
+log = structlog.get_logger()
+
+KEYS_AGE: Final = Gauge(
+    "dag_signing_keys_age_seconds",
+    "Seconds since an issuer last told its keys, which is when they were last needed and an hour old; NaN: never.",
+    ["issuer"],
+)
+KEYS_MISSED: Final = Counter("dag_signing_keys_missed", "Times an issuer was asked for its keys in vain.", ["issuer"])
 
 Algorithm = Literal["RS256", "ES256"]
 Key = RSAKey | ECKey
@@ -47,7 +59,10 @@ class SigningKeys:
         self._keys: dict[str, Key] = {}
         self._seen: float | None = None
         self._asked: float | None = None
+        self._failure = ""
         self._turn = asyncio.Lock()
+        KEYS_AGE.labels(issuer).set_function(self._told_age)
+        self._missed = KEYS_MISSED.labels(issuer)
 
     async def key(self, kid: str) -> Key:
         """The key of this id.
@@ -73,18 +88,31 @@ class SigningKeys:
         if wait > 0:
             if usable:
                 return
-            raise Unavailable(
-                f"The keys of {self._client.name} were asked for a moment ago, without this token's; try again",
-                retry_after=max(wait, 1.0),
-            )
+            raise self._just_asked(wait)
         self._asked = clock.monotonic()
+        self._failure = f"CI provider {self._client.name} did not answer yet when asked for its keys"
         try:
             self._keys = await self._fetch()
-        except Unavailable:
+        except Unavailable as exc:
+            self._note_missed(exc)
             if not usable:
                 raise
             return
-        self._seen = clock.monotonic()
+        self._seen, self._failure = clock.monotonic(), ""
+
+    def _note_missed(self, exc: Unavailable) -> None:
+        """Known keys go on for a day: whoever operates this has to learn of it before they end."""
+        self._failure = exc.message
+        self._missed.inc()
+        age = None if self._seen is None else round(self._age(self._seen))
+        log.warning("signing_keys_missed", issuer=self._issuer, reason=exc.message, keys_age_seconds=age)
+
+    def _just_asked(self, wait: float) -> Unavailable:
+        why = self._failure or f"The keys of {self._client.name} were asked for a moment ago, without this token's"
+        return Unavailable(f"{why}; they are asked for again in {math.ceil(wait)} s", retry_after=max(wait, 1.0))
+
+    def _told_age(self) -> float:
+        return math.nan if self._seen is None else self._age(self._seen)
 
     async def _fetch(self) -> dict[str, Key]:
         url = self._jwks_url or await self._discover()
