@@ -132,8 +132,8 @@ def _public(ci: Ci) -> RSAKey:
 
 
 def _of_own_key(ci: Ci) -> str:
-    own = RSAKey.generate_key(2048)
-    return jwt.encode({"alg": "RS256", "kid": "first", "jwk": own.as_dict(private=False)}, _told(ci.token()), own)
+    own, kid = RSAKey.generate_key(2048), ci.double.issuer.jwks()["keys"][0]["kid"]
+    return jwt.encode({"alg": "RS256", "kid": kid, "jwk": own.as_dict(private=False)}, _told(ci.token()), own)
 
 
 def _changed(ci: Ci) -> str:
@@ -170,16 +170,21 @@ ATTACKS: dict[str, tuple[Callable[[Ci], str], str]] = {
 
 @pytest.mark.parametrize("heading", PROVIDERS)
 async def test_no_forged_foreign_or_untimely_token_deploys(
-    heading: str, database: Database, tmp_path: Path, subtests: pytest.Subtests
+    heading: str, database: Database, tmp_path: Path, ticks: Clock, subtests: pytest.Subtests
 ) -> None:
+    """Each is tried with the key that signs, and again, as made before, when that key is the one before."""
     async with ci_of(heading, database, tmp_path) as ci:
         for name, (attack, words) in ATTACKS.items():
-            with subtests.test(attack=name):
-                token = attack(ci)
-                answer = await ci.deploy(token)
-                assert answer.status_code == 401
-                assert words in answer.json()["detail"]
-                assert token not in answer.text
+            token = attack(ci)
+            for rotated in (False, True):
+                with subtests.test(attack=name, rotated=rotated):
+                    answer = await ci.deploy(token)
+                    assert answer.status_code == 401
+                    assert words in answer.json()["detail"]
+                    assert token not in answer.text
+                if not rotated:
+                    ci.double.issuer.rotate()
+                    ticks.seconds += 3600
         assert await ci.world.log() == []
         assert (await ci.deploy(ci.token())).status_code == 200
 
@@ -318,6 +323,8 @@ async def test_an_issuer_that_is_down_stops_only_who_brings_an_unknown_key(
         assert (await ci.deploy(ci.token(), version="1.2.4")).status_code == 200
         assert (await ci.deploy(forged(ci.token(), {"kid": "other"}))).status_code == 503
         assert len(await _requested(ci)) == 2
+        page = (await ci.world.client.get("/metrics")).text
+        assert f'dag_signing_keys_age_seconds{{issuer="{ci.provider.token_issuer}"}} 4000.0' in page
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
