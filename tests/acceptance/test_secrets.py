@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import httpx
 from acceptance.harness import haystacks
-from acceptance.harness.landscape import PROJECT, write_cluster_token
+from acceptance.harness.landscape import AUDIENCE, PROJECT, write_cluster_token
 from acceptance.harness.scene import Build, Scene
 
 
@@ -20,10 +20,13 @@ async def test_secrets_stay_out_of_logs_events_messages_git_answers_and_disk(
     async with haystacks.overhearing(amqp_url, amqp_namespace) as overheard:
         await scene.dag.start(gateway=1, pusher=1, monitor=1)
         planted = await deploy_with_every_secret_wrong_at_first(scene)
+        by_id_token = await deploy_by_id_token(scene)
+        misplaced, refusals = await send_tokens_in_the_wrong_fields(scene)
         wrong, answers = await cancel_too_late_with_every_token_wrong_at_first(scene, operator)
         await scene.auditor.check()
         found = {
             "answers to cancels": answers,
+            "answers to misplaced tokens": refusals,
             "messages": b"\n".join(overheard.messages),
             **await haystacks.of_database(scene.database_url),
             **await haystacks.of_processes(scene.dag),
@@ -32,7 +35,7 @@ async def test_secrets_stay_out_of_logs_events_messages_git_answers_and_disk(
             **haystacks.of_answers(scene.ci.orders),
         }
     assert_the_deployment_is_found_everywhere(scene, found)
-    assert leaks([*planted, *wrong, operator.encode()], found) == []
+    assert leaks([*planted, *by_id_token, *misplaced, *wrong, operator.encode()], found) == []
 
 
 async def deploy_with_every_secret_wrong_at_first(scene: Scene) -> list[bytes]:
@@ -57,6 +60,37 @@ async def deploy_with_every_secret_wrong_at_first(scene: Scene) -> list[bytes]:
     assert (await reader.end()).status == "deployed", reader.journey.story()
     used = [*wrong, order.token, outside.keys.git_password, outside.keys.cluster_token]
     return [text for secret in used for text in haystacks.spellings(secret, outside.keys.git_user)]
+
+
+async def deploy_by_id_token(scene: Scene) -> list[bytes]:
+    """First with one for somebody else, which is refused; returns both, and the parts that would be worth stealing."""
+    order, gitlab = scene.ci.order("env-00"), scene.outside.gitlab
+    mine, foreign = (gitlab.id_token(int(order.job_id), aud) for aud in (AUDIENCE, "https://elsewhere.example.com"))
+    order.token = foreign
+    assert (await scene.ci.send(order)).status == 401
+    order.token = mine
+    await scene.ci.submit(order)
+    reader = await scene.ci.follow(order).end()
+    assert reader.status == "deployed", reader.story()
+    return [text.encode() for token in (mine, foreign) for text in (token, *token.split(".")[1:])]
+
+
+async def send_tokens_in_the_wrong_fields(scene: Scene) -> tuple[list[bytes], bytes]:
+    """As CI_REPOSITORY_URL without its scheme holds one, and as the job's id; returns the tokens and the answers."""
+    gitlab = scene.outside.gitlab
+    ci = gitlab.create_job(project=PROJECT)
+    planted = [f"glcbt-planted{secrets.token_hex(8)}", f"ghs_planted{secrets.token_hex(8)}"]
+    job = {"jobId": str(ci.id), "jobToken": gitlab.id_token(ci.id, AUDIENCE), "version": "1"}
+    at = gitlab.project_url(PROJECT).partition("://")[2]
+    asked = (
+        {**job, "repoUrl": f"gitlab-ci-token:{planted[0]}@{at}.git"},
+        {**job, "repoUrl": gitlab.project_url(PROJECT), "jobId": planted[1]},
+    )
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        url, files = f"{scene.dag.gateways[0]}/api/deploy", {"chart": b"none"}
+        answers = [await http.post(url, data=data, files=files) for data in asked]
+    assert [answer.status_code for answer in answers] == [404, 401]
+    return [token.encode() for token in (*planted, job["jobToken"])], b"\n".join(each.content for each in answers)
 
 
 async def cancel_too_late_with_every_token_wrong_at_first(scene: Scene, operator: str) -> tuple[list[bytes], bytes]:

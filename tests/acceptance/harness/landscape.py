@@ -12,6 +12,8 @@ from acceptance.harness.charts import NAME
 PROJECT = "acme/shop"
 BRANCH = "main"
 CLUSTER = "main"
+AUDIENCE = "https://dag.example.com"
+"""What ID tokens are asked for with; job tokens are taken beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,14 @@ def write_cluster_token(directory: Path, token: str) -> None:
 def _registry(landscape: Landscape, addresses: Addresses, keys: Keys) -> dict[str, Any]:
     credentials = {"https": {"username": keys.git_user, "password": {"file": "git.password"}}}
     return {
-        "providers": {"gitlab": {"kind": "gitlab", "url": addresses.gitlab, "timeout": landscape.provider_timeout}},
+        "providers": {
+            "gitlab": {
+                "kind": "gitlab",
+                "url": addresses.gitlab,
+                "timeout": landscape.provider_timeout,
+                "audience": AUDIENCE,
+            }
+        },
         "clusters": {CLUSTER: {"server": addresses.cluster, "token": {"file": "cluster.token"}}},
         "iac": {
             name: {"url": f"{addresses.git}/{name}.git", "branch": BRANCH, "credentials": credentials}
