@@ -37,7 +37,6 @@ CLAIMS: Final[dict[str, dict[str, Any]]] = {
         "build_number": 10,
         "build_branch": "main",
         "build_commit": "0" * 40,
-        "build_source": "webhook",
         "step_key": "deploy",
         "job_id": "0184990a-477b-4fa8-9968-496074483c01",
         "agent_id": "0184990a-477b-4fa8-9968-496074483c02",

@@ -8,6 +8,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from joserfc.jwk import RSAKey
@@ -18,7 +19,7 @@ from dag_common.runtime import clock
 from dag_gateway.domain.jobs import JobClaim
 from dag_gateway.identity.oidc import OidcVerifier
 from dag_gateway.identity.provider_client import ProviderClient
-from dag_sandbox.oidc_issuer import IssuerDouble
+from dag_sandbox.oidc_issuer import IssuerDouble, github_claims
 
 OURS = "https://dag.example.com"
 RULES = Environment(
@@ -52,6 +53,11 @@ class World:
     def github(self, double: IssuerDouble, **more: Any) -> OidcVerifier:
         base = double.url.removesuffix("/_services/token")
         return self.verifier(Provider(kind="github", url=base, audience=OURS, **more))
+
+
+def github_token(double: IssuerDouble, *, lifetime: timedelta = timedelta(minutes=5), **claims: Any) -> str:
+    """What GitHub gives to the run 4711; `claims` replaces what it would say."""
+    return double.issuer.mint({**github_claims(), "aud": OURS, **claims}, lifetime=lifetime)
 
 
 def claim_of(token: str, **changes: Any) -> JobClaim:

@@ -75,6 +75,18 @@ async def test_a_gitlab_that_takes_id_tokens_takes_job_tokens_too(gitlab: GitLab
     assert gitlab.questions == 1
 
 
+async def test_a_merge_request_from_a_branch_called_main_looks_like_main_and_is_refused(
+    gitlab: GitLabDouble, world: World
+) -> None:
+    wish = {"ref": "refs/merge-requests/7/head", "source": "merge_request_event", "source_branch": "main"}
+    job = gitlab.create_job(**wish)
+    token = gitlab.id_token(job.id, OURS)
+    told = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert (told["ref"], told["ref_type"], told["ref_path"]) == ("main", "branch", "refs/heads/main")
+    with pytest.raises(Unproven, match="merge request's pipeline"):
+        await _gitlab(world, gitlab).verify(claim_of(token, repo_url=gitlab.project_url(), job_id=str(job.id)))
+
+
 async def test_a_job_token_that_is_a_jwt_is_still_a_job_token(gitlab: GitLabDouble, world: World) -> None:
     claim = replace(_gitlab_claim(gitlab), token=gitlab.issuer.mint({"sub": "job"}))
     with pytest.raises(Unproven, match="Send CI_JOB_TOKEN"):

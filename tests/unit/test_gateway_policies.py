@@ -42,8 +42,8 @@ def test_an_unusual_pipeline_is_refused_by_its_source(source: str) -> None:
         admit(replace(JOB, source=source), Rules())
 
 
-@pytest.mark.parametrize("source", ["pull_request_target", "workflow_run", "pull_request"])
-def test_github_events_that_strangers_can_cause_are_refused(source: str) -> None:
+@pytest.mark.parametrize("source", ["pull_request_target", "workflow_run", "pull_request", "release"])
+def test_github_events_that_strangers_can_cause_or_that_are_on_no_branch_are_refused(source: str) -> None:
     with pytest.raises(Unproven, match=source):
         admit(replace(JOB, kind="github", source=source), Rules())
 

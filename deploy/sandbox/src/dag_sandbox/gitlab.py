@@ -5,7 +5,8 @@
         ... gitlab.url, job.id, job.token ...
 
 Over HTTP, for people and other processes: `POST /_jobs` with any of project, ref, tag, sha, user, source, status,
-protected; `POST /_jobs/<id>/status` with status; `POST /_jobs/<id>/id_token` with aud; `PUT` and `DELETE /_faults`.
+protected, source_branch; `POST /_jobs/<id>/status` with status; `POST /_jobs/<id>/id_token` with aud; `PUT` and
+`DELETE /_faults`.
 """
 
 from __future__ import annotations

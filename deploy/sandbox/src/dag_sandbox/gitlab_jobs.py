@@ -21,7 +21,10 @@ MERGE_REQUEST_REFS: Final = "refs/merge-requests/"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A CI job. `ref` is a branch's or tag's short name, or `refs/merge-requests/<iid>/head`."""
+    """A CI job. `ref` is a branch's or tag's short name, or `refs/merge-requests/<iid>/head`.
+
+    `source_branch` is what a merge request wants to merge; its ID tokens call that their ref.
+    """
 
     id: int
     token: str = field(repr=False)
@@ -34,6 +37,7 @@ class Job:
     source: str
     status: str
     protected: bool
+    source_branch: str
     created_at: datetime
 
 
@@ -48,6 +52,7 @@ class JobWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str = "push"
     status: str = "running"
     protected: bool = True
+    source_branch: str = "feature"
 
 
 class Jobs:
@@ -78,6 +83,7 @@ class Jobs:
             source=wish.source,
             status=wish.status,
             protected=wish.protected,
+            source_branch=wish.source_branch,
             created_at=clock.now(),
         )
         self._jobs[number] = job
@@ -154,7 +160,7 @@ def id_token_claims(job: Job, base_url: str) -> dict[str, Any]:
 
     In a merge request's pipeline the ref claims are those of the source branch, as the real ones are.
     """
-    ref = job.ref.removeprefix(MERGE_REQUEST_REFS)
+    ref = job.source_branch if job.ref.startswith(MERGE_REQUEST_REFS) else job.ref
     kind = "tag" if job.tag else "branch"
     namespace = job.project.rpartition("/")[0]
     return {

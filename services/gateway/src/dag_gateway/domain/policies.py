@@ -9,12 +9,13 @@ from dag_gateway.domain.jobs import VerifiedJob
 
 USUAL_SOURCES: Final[dict[str, frozenset[str]]] = {
     "gitlab": frozenset({"push", "web", "schedule", "api", "trigger", "pipeline", "parent_pipeline"}),
-    "github": frozenset({"push", "workflow_dispatch", "schedule", "release", "repository_dispatch"}),
+    "github": frozenset({"push", "workflow_dispatch", "schedule", "repository_dispatch"}),
 }
 """How a pipeline may have begun where the environment says nothing: what only people with write access can cause.
 
 GitLab's `merge_request_event` and GitHub's `pull_request_target` and `workflow_run` are left out: they run for
-strangers' forks, the latter two even on the base branch (GitHub, `content/actions/reference/security/oidc.md`).
+strangers' forks, the latter two even on the base branch (GitHub, `content/actions/reference/security/oidc.md`). So is
+GitHub's `release`, whose runs are on a tag, which never deploys.
 """
 
 _HOW_TO_SAY: Final = {"gitlab": "send an ID token instead of a job token"}

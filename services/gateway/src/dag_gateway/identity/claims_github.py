@@ -20,8 +20,8 @@ def github_run(claims: Claims, claim: JobClaim, provider: Provider) -> VerifiedJ
     """
     check_job_id(required(claims, "run_id"), claim, "GITHUB_RUN_ID")
     event, repository = required(claims, "event_name"), required(claims, "repository")
-    if text(claims, "ref_type") != "branch":
-        raise Unproven(f"The token is of a run on a {shown(claims.get('ref_type'))}; only a run on a branch may ask")
+    if required(claims, "ref_type") != "branch":
+        raise Unproven(f"The token is of a run on a {shown(claims['ref_type'])}; only a run on a branch may ask")
     branch = branch_of(required(claims, "ref"))
     if claim.project_id is not None:
         check_pin(required(claims, "repository_id"), claim, repository)

@@ -44,8 +44,8 @@ def _branch(claims: Claims, source: str) -> str:
     # In a merge request's pipeline the ref claims name the source branch, and a fork may call its branch main.
     if source == "merge_request_event":
         raise Unproven("The token is of a merge request's pipeline; only a job on a branch may ask")
-    if text(claims, "ref_type") != "branch":
-        raise Unproven(f"The token is of a job on a {shown(claims.get('ref_type'))}; only a job on a branch may ask")
+    if required(claims, "ref_type") != "branch":
+        raise Unproven(f"The token is of a job on a {shown(claims['ref_type'])}; only a job on a branch may ask")
     branch = branch_of(text(claims, "ref_path"))
     if branch != text(claims, "ref"):
         raise Unproven(f"The token's ref {shown(claims.get('ref'))} and ref_path name two different branches")

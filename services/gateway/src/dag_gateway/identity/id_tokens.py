@@ -87,8 +87,9 @@ class IdTokens:
     def _check_audience(self, claims: Claims) -> None:
         told = claims.get("aud")
         if self._expected.audience not in (told if isinstance(told, list) else [told]):
+            whom = "nobody" if told is None else shown(told)
             raise Unproven(
-                f"The token is meant for {shown(told)}: ask the CI provider for one with the audience "
+                f"The token is meant for {whom}: ask the CI provider for one with the audience "
                 f"{self._expected.audience}"
             )
 
@@ -129,7 +130,7 @@ def text(claims: Claims, name: str) -> str:
 
 def shown(value: object) -> str:
     """A claim as it may stand in an error: bounded, on one line."""
-    return ascii(value)[:_LONGEST_SHOWN] if value is not None else "nobody"
+    return ascii(value)[:_LONGEST_SHOWN] if value is not None else "nothing"
 
 
 def _instant(claims: Claims, name: str) -> float | None:
