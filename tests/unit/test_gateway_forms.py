@@ -79,6 +79,22 @@ async def test_an_empty_chart_is_missing(client: httpx.AsyncClient) -> None:
     assert answer.json()["missing"] == ["chart"]
 
 
+@pytest.mark.parametrize("size", [1, 3, 7, 10_000])
+@pytest.mark.parametrize("preamble", [b"", b"\r\n", b"This is a form.\r\n--ga\r\n\r\n", b"-" * 300 + b"\r\n"])
+async def test_what_stands_before_the_first_boundary_is_skipped_however_it_arrives(
+    client: httpx.AsyncClient, behind: Behind, preamble: bytes, size: int
+) -> None:
+    body = preamble + form() + b"--gap--\r\n"
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), size):
+            yield body[start : start + size]
+
+    answer = await client.post("/api/deploy", content=pieces(), headers={"Content-Type": TYPE})
+    assert (answer.status_code, len(behind.commands)) == (200, 1), answer.text
+    assert behind.commands[0].chart == CHART
+
+
 async def test_unknown_fields_are_ignored(client: httpx.AsyncClient, behind: Behind) -> None:
     files = {**FILES, "notes": ("n.txt", b"x" * 1000)}
     answer = await client.post("/api/deploy", data={**FORM, "colour": "red"}, files=files)

@@ -135,19 +135,38 @@ class Form:
         self.ended = True
 
 
+class Preamble:
+    """Skips what may stand before the first boundary and says nothing (RFC 2046 §5.1.1); the parser knows no such."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self._delimiter = b"\r\n--" + boundary
+        self._seen = b"\r\n"
+        self._over = False
+
+    def after(self, chunk: bytes) -> bytes:
+        """What of the next piece is for the parser, with what of the pieces before belongs to it."""
+        if self._over:
+            return chunk
+        seen = self._seen + chunk
+        begin = seen.find(self._delimiter)
+        self._over = begin >= 0
+        self._seen = seen[1 - len(self._delimiter) :]
+        return seen[begin + 2 :] if self._over else b""
+
+
 async def read_form(request: Request, known: frozenset[str], max_chart_bytes: int, hold: Hold) -> Form:
     """Read a multipart body, holding each piece as it comes; unknown fields are skipped.
 
     Raises `Invalid` for another content type, a broken or cut form, a field sent twice or misspelt; `TooLarge` over a
     limit; `Stalled` when it does not come, and whatever `hold` raises.
     """
-    form = Form(known, max_chart_bytes)
-    parser = form.parser(_boundary(request))
+    form, boundary = Form(known, max_chart_bytes), _boundary(request)
+    parser, preamble = form.parser(boundary), Preamble(boundary)
     limit = max_chart_bytes + MAX_FIELD_BYTES + MAX_OVERHEAD_BYTES
     async with incoming(request, limit, too_large("The chart in the form", max_chart_bytes)) as body:
         async for chunk in body.chunks():
             hold(len(chunk))
-            _feed(parser, chunk)
+            _feed(parser, preamble.after(chunk))
     if not form.ended:
         raise Invalid("The multipart form is cut: it ends before its closing boundary")
     form.refuse_misspelt()
