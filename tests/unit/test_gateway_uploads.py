@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
+import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
 from gateway_app import CHART, FORM, ID, MAX_CHART, TYPE, Behind, app_over, client_of, form, part, post
+from starlette.requests import Request
 
 from dag_common.contracts.events import DeploymentId
-from dag_common.errors import Unavailable
+from dag_common.errors import TooLarge, Unavailable
 from dag_gateway.handlers.request import Checked, RequestDeployment
-from dag_gateway.http import patience
+from dag_gateway.http import bodies, patience, standstills
 from dag_gateway.http.jobs import CHARTS_HELD, PLANS_AT_ONCE, REQUESTS_AT_ONCE
 from dag_gateway.http.patience import PACE, Patience
 
@@ -137,6 +140,24 @@ def test_a_body_is_waited_for_as_long_as_it_keeps_the_pace(size: int, every: flo
             break
         body.arrived(size, now)
     assert body.ends - 1000 == pytest.approx(lasts, abs=1.0)
+
+
+async def test_a_gateway_that_stood_still_does_not_hold_it_against_what_waited_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(standstills, "TICK_SECONDS", 0.1)
+    sent = [{"type": "http.request", "body": b"chart", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.2)
+        time.sleep(2.0)  # noqa: ASYNC251 - the process stands still, and with it the loop
+        await asyncio.sleep(0.2)
+        return sent.pop()
+
+    request = Request({"type": "http", "headers": []}, receive)
+    async with bodies.incoming(request, 100, TooLarge("too large")) as body:
+        assert [chunk async for chunk in body.chunks()] == [b"chart"]
 
 
 async def test_dry_runs_never_take_the_places_of_deployments(behind: Behind) -> None:

@@ -347,5 +347,5 @@ async def test_a_retry_after_of_an_hour_is_not_believed() -> None:
         async def list(self, query: Query) -> Listing:
             raise Unavailable("busy", retry_after=3600)
 
-    reflector = Reflector(Busy(), QUERY, Pace(refused=60))
+    reflector = Reflector(Busy(), QUERY, Pace(asked_for=60))
     assert await reflector._round() == 60

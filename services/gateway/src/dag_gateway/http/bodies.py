@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from dag_common.errors import DagError, Invalid, TooLarge
 from dag_gateway.http.patience import BODY_SECONDS, PACE, SILENCE_SECONDS, Patience
+from dag_gateway.http.standstills import standstills
 
 MAX_JSON_BYTES: Final = 64 * 1024
 DRAIN_BYTES: Final = 64 * 1024 * 1024
@@ -94,10 +95,15 @@ async def incoming(request: Request, limit: int, refusal: TooLarge) -> AsyncIter
         patience.arrived(size, clock())
         timeout.reschedule(patience.ends)
 
+    def stood_still(seconds: float) -> None:
+        patience.stood_still(seconds)
+        timeout.reschedule(patience.ends)
+
     body = Incoming(request, limit, refusal, arrived)
     try:
         async with timeout:
-            yield body
+            with standstills(stood_still):
+                yield body
     except TimeoutError:
         raise Stalled(_SLOW) from None
     except DagError:

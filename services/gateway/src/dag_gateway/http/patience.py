@@ -22,5 +22,10 @@ class Patience:
         """So many bytes came: they stand for seconds at the pace, of which nobody can save up more than 10."""
         self.ends = self._until(min(self.ends + size / PACE, now + SILENCE_SECONDS))
 
+    def stood_still(self, seconds: float) -> None:
+        """It was we who did not listen for so long."""
+        self._last += seconds
+        self.ends += seconds
+
     def _until(self, moment: float) -> float:
         return min(moment, self._last)

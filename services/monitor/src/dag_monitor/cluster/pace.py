@@ -18,7 +18,9 @@ class Pace:
     backoff_low: float = 0.5
     backoff_high: float = 30.0
     refused: float = 60.0
-    """Longest wait: after 401, 403 and 404, when somebody has to change something, and whatever a Retry-After says."""
+    """Longest wait after 401, 403 and 404: somebody has to change something first."""
+    asked_for: float = 60.0
+    """Longest wait that a Retry-After is believed for."""
     healthy: float = 10.0
     """A stream that lived this long is followed by the next at once."""
     idle: float = 150.0

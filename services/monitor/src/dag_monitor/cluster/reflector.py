@@ -146,7 +146,7 @@ class Reflector:
             self._count_fruitless()
         if relist:
             self._resource_version = None
-        wait = max(min(at_least, self._pace.refused), self._backoff.next())
+        wait = max(min(at_least, self._pace.asked_for), self._backoff.next())
         self._tell(exc, reason="", wait=wait)
         return wait
 
