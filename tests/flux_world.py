@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,12 @@ def chart(version: str, **sandbox: Any) -> dict[str, bytes | None]:
         f"{PATH}/Chart.yaml": yaml.safe_dump(described).encode(),
         f"{PATH}/values.yaml": yaml.safe_dump(values).encode(),
     }
+
+
+def an_hour_later(expected: Expectation) -> Expectation:
+    """As if the version had been used long ago: within a minute, which content Flux's chart holds cannot be told."""
+    later = expected.pushed_at + timedelta(hours=1)
+    return replace(expected, pushed_at=later, content_since=later)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import yaml
 from examples import REQUESTED, fresh_id, new
-from flux_world import flux_world
+from flux_world import an_hour_later, flux_world
 from pusher_world import PusherWorld, pusher_world
 
 from dag_common.charts.pack import pack
@@ -75,7 +75,7 @@ async def test_flux_ignores_other_content_under_the_same_version_and_the_verdict
 ) -> None:
     async with flux_world(tmp_path) as world:
         await world.push("1.2.2", outcome="fail")
-        _, verdict = await world.outcome(world.expectation("1.2.2", "1.2.2"))
+        _, verdict = await world.outcome(an_hour_later(world.expectation("1.2.2", "1.2.2")))
     assert isinstance(verdict, Failed)
     assert verdict.reason == "same-version"
     assert "chartVersion: unique for this environment in the registry" in verdict.message

@@ -12,6 +12,7 @@ from flux_world import (
     PATH,
     QUICK,
     World,
+    an_hour_later,
     chart,
     flux_world,
     reason,
@@ -149,7 +150,7 @@ async def test_an_unmet_dependency_delays_and_is_named(world: World) -> None:
 
 async def test_a_version_that_did_not_change_is_never_deployed(world: World) -> None:
     await world.push("1.2.2", outcome="fail")
-    _, verdict = await world.outcome(world.expectation("1.2.2", "1.2.2"))
+    _, verdict = await world.outcome(an_hour_later(world.expectation("1.2.2", "1.2.2")))
     assert isinstance(verdict, Failed)
     assert verdict.reason == "same-version"
     commit = world.commits[-1]
