@@ -90,7 +90,7 @@ async def typed(script: str, directory: Path) -> tuple[str, int]:
     trying = await asyncio.create_subprocess_exec(
         *("bash", "-c", script), cwd=ROOT, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    out, _ = await asyncio.wait_for(trying.communicate(), 90)
+    out, _ = await asyncio.wait_for(trying.communicate(), 200)
     return out.decode(), trying.returncode or 0
 
 
