@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,20 @@ async def test_programs_get_one_object_a_line(chart: Path) -> None:
     assert [line["type"] for line in lines] == ["accepted", *["status"] * 4, "end"]
     assert lines[-1]["status"] == "deployed"
     assert lines[-1]["deploymentId"] == ID
+
+
+async def test_what_is_not_packed_is_told_beside_what_programs_read(chart: Path) -> None:
+    (chart / "app.conf").write_text("x")
+    ran = await run(Stub(), "dag", "deploy", str(chart), "--no-wait")
+    assert (ran.code, ran.out) == (0, f"{ID}\n")
+    assert "Not packed, as no part of a chart: app.conf (--include-all-files packs everything)" in ran.err
+    everything = await run(Stub(), "dag", "deploy", str(chart), "--no-wait", "--include-all-files")
+    assert "Not packed" not in everything.err
+
+
+async def test_the_version_is_told_without_a_command() -> None:
+    ran = await run(Stub(), "dag", "--version")
+    assert (ran.code, ran.out) == (0, f"dag {metadata.version('dag-client')}\n")
 
 
 async def test_no_wait_prints_the_id_and_opens_no_stream(chart: Path) -> None:

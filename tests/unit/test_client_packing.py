@@ -14,7 +14,7 @@ from dag_client.errors import Misused
 from dag_client.globs import Glob
 from dag_client.helmignore import Rules
 from dag_client.overrides import Overrides
-from dag_client.packing import pack, read_chart
+from dag_client.packing import left_out, pack, read_chart
 
 NONE = Overrides()
 
@@ -43,6 +43,15 @@ def test_only_what_belongs_to_a_chart_is_packed_below_one_directory(chart: Path)
         "shop/templates/deployment.yaml",
         "shop/values.yaml",
     ]
+
+
+def test_what_is_left_out_is_told_but_for_what_nobody_misses(chart: Path) -> None:
+    for name in ("files/app.conf", "scratch/one.txt", ".git/HEAD"):
+        (chart / name).parent.mkdir(exist_ok=True)
+        (chart / name).write_text("x")
+    (chart / ".helmignore").write_text("scratch/\n")
+    assert left_out(chart) == ["files/", "secret.env"]
+    assert left_out(chart / "Chart.yaml") == []
 
 
 def test_everything_is_packed_on_demand(chart: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.console import Console, RenderableType
@@ -24,6 +24,7 @@ from dag_client.flag_groups import CallFlags, ChartFlags, JobFlags, OutputFlags,
 from dag_client.summary import described
 from dag_client.views import JsonLines, Lines, Screen, View, printable
 
+OPERATORS = "To try DAG, and for those who run it"
 app = typer.Typer(
     name="dag",
     help="""Deploy Helm charts through DAG, the deployment gateway.
@@ -33,6 +34,8 @@ app = typer.Typer(
       [bold]export DAG_SERVER_URL=https://dag.example.com[/]
       [bold]dag deploy ./chart --set image.tag=1.4.2[/]
 
+    Anywhere else, say which job asks (--repo, --job-id, --job-token) and what it deploys (--deploy-version).
+
     The command waits for the rollout and its exit code is the verdict: 0 deployed, 1 failed, 2 wrong call, \
 3 not accepted by the gateway, 4 timed out waiting, 5 superseded by a newer deployment.
     """,
@@ -41,6 +44,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def dag(version: flag.Version = False) -> None:
+    """What comes before any command."""
 
 
 @app.command()
@@ -55,13 +63,23 @@ rollout. In CI the version defaults to the tag or commit.
 
       [bold]dag deploy ./chart --values-file prod.yaml[/]
       [bold]dag deploy ./chart --set image.tag=1.4.2 --set-json replicas=3[/]
-      [bold]dag deploy ./chart --dry-run[/]
+      [bold]dag deploy ./chart --deploy-version 1.4.2 --dry-run[/]
+
+    The version is written into the chart's Chart.yaml, as version (in SemVer's form) and appVersion. Templates are \
+rendered by the cluster only. Exit codes: 0 deployed, 1 failed, 2 wrong call, 3 not accepted, 4 timed out waiting, \
+5 superseded, 130 and 143 stopped while waiting.
     """
     call = complete(caller.given(audience), os.environ)
     version = what.deploy_version or detect(os.environ).version
     if not version:
-        raise Misused("Missing: --deploy-version (DAG_DEPLOY_VERSION).")
+        raise Misused(
+            "Missing: --deploy-version (DAG_DEPLOY_VERSION). Outside CI, say what this is: a version, tag or commit, "
+            "such as --deploy-version 1.4.2."
+        )
     content = what.pack(chart)
+    if names := what.left_out(chart):
+        told = f"Not packed, as no part of a chart: {', '.join(names)} (--include-all-files packs everything)"
+        typer.echo(ci_log.inert(os.environ, printable(told)), err=True)
     if output.dry_run:
         _show_plan(run(session.plan(call, version, content)), as_json=output.as_json)
         return
@@ -106,12 +124,12 @@ def _report(view: View, headline: str, message: str, *, failed: bool) -> None:
 @app.command("get-chart")
 @grouped
 def get_chart(output: flag.Output, caller: CallFlags, audience: flag.Audience = "") -> None:
-    """Write the chart that is deployed now, as a .tgz."""
+    """Write the chart that was committed last, as a .tgz, whether or not its rollout succeeded."""
     write_chart(complete(caller.given(audience), os.environ), output)
 
 
 def write_chart(call: Call, output: Path) -> None:
-    """Get the deployed chart into a file; `-` is stdout."""
+    """Get the chart into a file; `-` is stdout."""
     content = run(session.get_chart(call))
     if str(output) == "-":
         sys.stdout.buffer.write(content)
@@ -126,18 +144,18 @@ def write_chart(call: Call, output: Path) -> None:
 @app.command("get-values")
 @grouped
 def get_values(caller: CallFlags, audience: flag.Audience = "") -> None:
-    """Print the values that are deployed now, as JSON."""
+    """Print the values that were committed last, as JSON, whether or not their rollout succeeded."""
     print_values(complete(caller.given(audience), os.environ))
 
 
 def print_values(call: Call) -> None:
-    """Get the deployed values onto stdout."""
+    """Get the values onto stdout."""
     typer.echo(json.dumps(run(session.get_values(call)), indent=2, ensure_ascii=False))
 
 
 @app.command()
 def status(deployment_id: flag.DeploymentId, server: flag.Server = "", as_json: flag.Json = False) -> None:
-    """Say how one deployment stands, with its history."""
+    """Say how one deployment stands, with its history. Needs no token."""
     answer = run(session.get_deployment(_address(server), deployment_id))
     if as_json:
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
@@ -149,10 +167,10 @@ def status(deployment_id: flag.DeploymentId, server: flag.Server = "", as_json: 
 def watch(
     deployment_id: flag.DeploymentId,
     server: flag.Server = "",
-    timeout: Annotated[float, typer.Option(envvar="DAG_TIMEOUT", help="Seconds to wait.", min=1)] = flag.TIMEOUT,
+    timeout: flag.Timeout = flag.TIMEOUT,
     as_json: flag.Json = False,
 ) -> None:
-    """Follow a deployment to its end, as deploy does."""
+    """Follow a deployment to its end, as deploy does, with the same exit codes. Needs no token."""
     run(session.watch(_address(server), deployment_id, timeout, _view(as_json=as_json)))
 
 
@@ -209,9 +227,9 @@ def plug_in(into: typer.Typer) -> None:
 
 def _add(into: typer.Typer, name: str, offered: Any) -> None:
     if isinstance(offered, typer.Typer):
-        into.add_typer(offered, name=name)
+        into.add_typer(offered, name=name, rich_help_panel=OPERATORS)
     else:
-        into.command(name)(offered)
+        into.command(name, rich_help_panel=OPERATORS)(offered)
 
 
 def guarded(command: typer.Typer, *, told: Callable[[ClientError], str] = str) -> int:

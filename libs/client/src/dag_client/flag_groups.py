@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from dag_client import options as flag
 from dag_client.call import Given
 from dag_client.overrides import Overrides
-from dag_client.packing import read_chart
+from dag_client.packing import left_out, read_chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,10 @@ class ChartFlags:
     set_json: flag.SetJson = None
     set_file: flag.SetFile = None
     include_all_files: flag.IncludeAll = False
+
+    def left_out(self, chart: Path) -> list[str]:
+        """What lies beside the chart's parts and is not packed."""
+        return [] if self.include_all_files else left_out(chart)
 
     def pack(self, chart: Path) -> bytes:
         """The chart as a .tgz with the overrides in it. Raises `Misused`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -73,7 +74,11 @@ Environment = Annotated[
 Timeout = Annotated[
     float,
     typer.Option(
-        envvar="DAG_TIMEOUT", help="Seconds to wait for the end.", show_default="300", min=1, rich_help_panel=WHERE
+        envvar="DAG_TIMEOUT",
+        help="Seconds to wait for the end, and up to 30 more to hear of it.",
+        show_default="300",
+        min=1,
+        rich_help_panel=WHERE,
     ),
 ]
 DeployVersion = Annotated[
@@ -84,6 +89,17 @@ DeployVersion = Annotated[
         show_default=False,
         rich_help_panel=WHERE,
     ),
+]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"dag {metadata.version('dag-client')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", help="Say which version this is.", callback=_show_version, is_eager=True)
 ]
 Chart = Annotated[Path, typer.Argument(help="A chart folder, or a packed .tgz.", show_default=False)]
 ValuesFile = Annotated[

@@ -17,6 +17,8 @@ USUAL: Final = frozenset(
     {"Chart.yaml", "Chart.lock", "values.yaml", "values.schema.json", ".helmignore", "templates", "charts", "crds"}
 )
 """What belongs to a chart at its top; anything else is packed only on demand."""
+_FOR_PEOPLE: Final = ("readme", "license", "licence", "notice", "changelog", "contributing", "owners", "makefile")
+"""How names begin that nobody misses in a chart."""
 
 
 def read_chart(path: Path, overrides: Overrides, *, include_all: bool = False) -> bytes:
@@ -30,6 +32,23 @@ def read_chart(path: Path, overrides: Overrides, *, include_all: bool = False) -
     if overrides or include_all:
         raise Misused(f"Values overrides and --include-all-files need a chart folder; {path} is packed already.")
     return path.read_bytes()
+
+
+def left_out(folder: Path) -> list[str]:
+    """What lies at a chart folder's top and is not packed, but for what is hidden, ignored or there for people."""
+    if not folder.is_dir():
+        return []
+    rules = _rules(folder)
+    names = (
+        f"{entry.name}/" if entry.is_dir() else entry.name for entry in folder.iterdir() if not _belongs(entry, rules)
+    )
+    return sorted(names)
+
+
+def _belongs(entry: Path, rules: Rules) -> bool:
+    """Whether nobody needs to hear of it."""
+    unnoticed = entry.name.startswith(".") or entry.name.lower().startswith(_FOR_PEOPLE)
+    return entry.name in USUAL or unnoticed or rules.ignores(PurePosixPath(entry.name), directory=entry.is_dir())
 
 
 def pack(folder: Path, overrides: Overrides, *, include_all: bool = False) -> bytes:
