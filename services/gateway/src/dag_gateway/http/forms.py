@@ -136,22 +136,25 @@ class Form:
 
 
 class Preamble:
-    """Skips what may stand before the first boundary and says nothing (RFC 2046 §5.1.1); the parser knows no such."""
+    """Skips what may stand before the first boundary and says nothing (RFC 2046 §5.1.1); the parser knows no such.
+
+    `over`: a boundary came.
+    """
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"\r\n--" + boundary
         self._seen = b"\r\n"
-        self._over = False
+        self.over = False
 
     def after(self, chunk: bytes) -> bytes:
         """What of the next piece is for the parser, with what of the pieces before belongs to it."""
-        if self._over:
+        if self.over:
             return chunk
         seen = self._seen + chunk
         begin = seen.find(self._delimiter)
-        self._over = begin >= 0
+        self.over = begin >= 0
         self._seen = seen[1 - len(self._delimiter) :]
-        return seen[begin + 2 :] if self._over else b""
+        return seen[begin + 2 :] if self.over else b""
 
 
 async def read_form(request: Request, known: frozenset[str], max_chart_bytes: int, hold: Hold) -> Form:
@@ -167,6 +170,8 @@ async def read_form(request: Request, known: frozenset[str], max_chart_bytes: in
         async for chunk in body.chunks():
             hold(len(chunk))
             _feed(parser, preamble.after(chunk))
+    if not preamble.over:
+        raise Invalid("The multipart form is broken: the boundary of its Content-Type does not stand in it")
     if not form.ended:
         raise Invalid("The multipart form is cut: it ends before its closing boundary")
     form.refuse_misspelt()
