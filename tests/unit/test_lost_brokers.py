@@ -22,3 +22,15 @@ async def test_a_broker_that_hangs_up_before_the_next_frame_of_the_handshake_is_
         with pytest.raises(Unavailable, match="cannot be asked"), mapped_errors():
             await FrameReceiver(reader).get_frame()
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(Exception(), Unavailable), (Exception("what nobody foresaw"), Exception), (KeyError(), KeyError)],
+)
+async def test_what_waited_on_a_channel_that_closed_is_unavailable_and_no_other_error_passes_for_it(
+    error: Exception, told: type[Exception]
+) -> None:
+    with pytest.raises(told) as raised, mapped_errors():
+        raise error
+    assert type(raised.value) is told

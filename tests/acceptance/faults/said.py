@@ -34,7 +34,14 @@ def _serious(log: Path) -> Iterator[str]:
 
 
 def _is_an_error(told: Mapping[str, Any]) -> bool:
-    return told.get("level") in SERIOUS and not any(words in str(told.get("event")) for words in FORESEEN)
+    if told.get("level") not in SERIOUS or _began_in_an_outage(told):
+        return False
+    return not any(words in str(told.get("event")) for words in FORESEEN)
+
+
+def _began_in_an_outage(told: Mapping[str, Any]) -> bool:
+    """A process that is started while a server is away says so in a sentence and ends; it is started again."""
+    return told.get("event") == "start_failed" and "cannot be asked" in str(told.get("reason"))
 
 
 def _read(line: str) -> Mapping[str, Any]:

@@ -51,6 +51,11 @@ def mapped_errors() -> Iterator[None]:
         ) from exc
     except _LOST as exc:
         raise Unavailable(f"the message broker cannot be asked ({type(exc).__name__})") from exc
+    except Exception as exc:
+        # The driver rejects what waits on a channel that closes with a bare Exception (aiormq `base.py`, FutureStore).
+        if type(exc) is Exception and not exc.args:
+            raise Unavailable("the message broker's connection was lost") from exc
+        raise
 
 
 class Link:
