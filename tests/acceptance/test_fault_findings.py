@@ -87,6 +87,7 @@ def test_errors_nobody_foresaw_are_found_in_the_logs(tmp_path: Path) -> None:
         json.dumps({"event": "chart_pushed", "level": "info"}),
         json.dumps({"event": "lane_postponed", "level": "warning", "reason": "Traceback is only a word here"}),
         json.dumps({"event": f"{next(iter(FORESEEN))} because the storm wants it", "level": "error"}),
+        json.dumps({"event": "Got frame for closed channel 2", "level": "error"}),
         json.dumps({"event": "start_failed", "level": "error", "reason": "the log's database cannot be asked"}),
         json.dumps({"event": "start_failed", "level": "error", "reason": "the registry cannot be read"}),
         json.dumps({"event": "batch_failed", "level": "error"}),
@@ -94,4 +95,4 @@ def test_errors_nobody_foresaw_are_found_in_the_logs(tmp_path: Path) -> None:
     ]
     (tmp_path / "pusher-1.log").write_text("\n".join(lines))
     (tmp_path / "gateway-1.log").write_text("--- gateway-1 is started\n")
-    assert unforeseen(tmp_path) == [f"pusher-1: {line}" for line in lines[5:]]
+    assert unforeseen(tmp_path) == [f"pusher-1: {line}" for line in lines[6:]]

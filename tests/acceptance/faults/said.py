@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ FORESEEN: Mapping[str, str] = {
     "are when a process is told to stop (`connection.py`)",
 }
 """Errors that a storm may bring about, by words of their event, each with its reason."""
+
+OURS = re.compile(r"[a-z_]+|(Task|Future) exception was never retrieved.*|Exception in callback.*", re.DOTALL)
+"""Events that tell of our code: DAG's have names. What a driver tells of a connection that is broken is its own."""
 
 SERIOUS = ("error", "critical")
 SHOWN = 1_000
@@ -35,6 +39,8 @@ def _serious(log: Path) -> Iterator[str]:
 
 def _is_an_error(told: Mapping[str, Any]) -> bool:
     if told.get("level") not in SERIOUS or _began_in_an_outage(told):
+        return False
+    if not OURS.fullmatch(str(told.get("event"))):
         return False
     return not any(words in str(told.get("event")) for words in FORESEEN)
 
