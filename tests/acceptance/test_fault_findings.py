@@ -86,10 +86,11 @@ def test_errors_nobody_foresaw_are_found_in_the_logs(tmp_path: Path) -> None:
         "--- pusher-1 is started",
         json.dumps({"event": "chart_pushed", "level": "info"}),
         json.dumps({"event": "lane_postponed", "level": "warning", "reason": "Traceback is only a word here"}),
-        json.dumps({"event": f"{next(iter(FORESEEN))} because the storm wants it", "level": "error"}),
+        json.dumps({"event": f"Task exception was never retrieved, {next(iter(FORESEEN))}", "level": "error"}),
         json.dumps({"event": "Got frame for closed channel 2", "level": "error"}),
         json.dumps({"event": "start_failed", "level": "error", "reason": "the log's database cannot be asked"}),
         json.dumps({"event": "start_failed", "level": "error", "reason": "the registry cannot be read"}),
+        json.dumps({"event": "Task exception was never retrieved, coro=<drain()>", "level": "error"}),
         json.dumps({"event": "batch_failed", "level": "error"}),
         "Traceback (most recent call last):",
     ]

@@ -8,17 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-FORESEEN: Mapping[str, str] = {
-    "Unexpected connection close from remote": "aio-pika's words for a broker that is stopped or closes connections",
-    "coro=<PoolConnectionHolder.release()": "asyncpg gives a connection back in a task that nobody waits for "
-    "once its user is cancelled; it ends the connection if that fails (`pool.py`)",
-    "Resetting connection with an active transaction": "asyncpg rolls back what was cancelled while it began, as loops "
-    "are when a process is told to stop (`connection.py`)",
-}
-"""Errors that a storm may bring about, by words of their event, each with its reason."""
-
 OURS = re.compile(r"[a-z_]+|(Task|Future) exception was never retrieved.*|Exception in callback.*", re.DOTALL)
 """Events that tell of our code: DAG's have names. What a driver tells of a connection that is broken is its own."""
+
+FORESEEN: Mapping[str, str] = {
+    "coro=<PoolConnectionHolder.release()": "asyncpg gives a connection back in a task that nobody waits for "
+    "once its user is cancelled; it ends the connection if that fails (`pool.py`)",
+}
+"""Of those, what a storm may bring about, by words of the event, each with its reason."""
 
 SERIOUS = ("error", "critical")
 SHOWN = 1_000
